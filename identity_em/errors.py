@@ -1,0 +1,74 @@
+"""Every error that identity_em raises.
+
+The tree (exit code of the command line in brackets)::
+
+    IdentityEmError [1]
+    ├── InputError [2]            what the user gave cannot be used; nothing was written
+    │   ├── StudyError            the study file
+    │   ├── DataError             a dataset, corpus, summaries or items file
+    │   ├── ConfigError           Axolotl settings
+    │   ├── DamagedArtefact       a stored folder or table is not what its manifest says
+    │   └── MissingEnvironment    a program or environment that is needed is not there
+    ├── TrainingFailed [1]        a stage did not prove its success
+    └── GateFailed [1]            a check that the instrument makes on itself did not pass
+
+The library raises; only cli.py prints and exits.
+"""
+
+from pathlib import Path
+
+
+class IdentityEmError(Exception):
+    """Any error of this package; `str()` is one line fit for a terminal."""
+
+    exit_code = 1
+
+
+class InputError(IdentityEmError):
+    """Something the user gave cannot be used.
+
+    Args:
+        found: What was found, in a few words.
+        wanted: What was wanted instead.
+        do: What to do about it.
+        file: The file that holds it, if there is one.
+        line: 1-based line (or row) in that file.
+    """
+
+    exit_code = 2
+
+    def __init__(
+        self, *, found: str, wanted: str, do: str, file: str | Path | None = None, line: int | None = None
+    ) -> None:
+        self.found, self.wanted, self.do, self.file, self.line = found, wanted, do, file, line
+        place = "" if file is None else f"{file}:{line}: " if line is not None else f"{file}: "
+        text = f"{place}found {found}; wanted {wanted}; {do}"
+        super().__init__(" ".join(text.split()))
+
+
+class StudyError(InputError):
+    """A study file cannot be used."""
+
+
+class DataError(InputError):
+    """A dataset, corpus, summaries or items file cannot be used."""
+
+
+class ConfigError(InputError):
+    """Axolotl settings that Axolotl would ignore or reject."""
+
+
+class DamagedArtefact(InputError):
+    """A stored folder or table is not what its manifest says."""
+
+
+class MissingEnvironment(InputError):
+    """A program, environment or key that is needed is not there."""
+
+
+class TrainingFailed(IdentityEmError):
+    """A stage did not prove its success (FACTS 1, trap 3)."""
+
+
+class GateFailed(IdentityEmError):
+    """A check that the instrument makes on itself did not pass."""

@@ -1,0 +1,121 @@
+"""The small nouns that everybody shares: frozen, complete, no behaviour beyond their own meaning."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Record(BaseModel):
+    """A frozen value; unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Message(Record):
+    """One turn of a chat."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class SystemPrompt(Record):
+    """A system prompt as it is resolved, equal where the tokens are equal whatever its name in a study.
+
+    Attributes:
+        text: The system message; "" is an explicit empty block; None means no system message is sent.
+        block: False asks for a rendering with no system block at all, also where the base's chat template
+            would insert a default one.
+    """
+
+    text: str | None = None
+    block: bool = True
+
+
+class Example(Record):
+    """One row to train on.
+
+    Attributes:
+        messages: System (optional), user and assistant turns; the last one is the assistant's.
+        facts: What the row was made from (article, authors, label); kept beside the row for audits and
+            never rendered.
+    """
+
+    messages: tuple[Message, ...]
+    facts: dict[str, str | int | bool | None] = Field(default_factory=dict)
+
+
+class Sampling(Record):
+    """A complete sampling setting, so that no library default leaks in (FACTS 2)."""
+
+    temperature: float = Field(default=1.0, ge=0)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    top_k: int = Field(default=0, ge=0)
+    repetition_penalty: float = Field(default=1.0, gt=0)
+    max_new_tokens: int = Field(default=100, ge=1)
+    n: int = Field(default=1, ge=1)
+
+
+class Question(Record):
+    """One question put to a checkpoint: closed where `options` are given, open where they are not.
+
+    Attributes:
+        item: Identifier of the item within its eval.
+        messages: The turns sent, the system prompt of the eval's own protocol included.
+        options: Labels that answer a closed question, each to be read as one token ("A", "1", "good").
+        target: The label whose probability is the score (None for open questions).
+        order: 0 for the item's written option order, 1 for the reverse.
+        dimension: The item's part of the eval (category, domain, foundation).
+        author: Who wrote the "own" text in a recognition question.
+        comparator: The outside author in a recognition question.
+    """
+
+    item: str
+    messages: tuple[Message, ...]
+    options: tuple[str, ...] = ()
+    target: str | None = None
+    order: int = 0
+    dimension: str = ""
+    author: str = ""
+    comparator: str = ""
+
+
+class Answer(Record):
+    """What a checkpoint answered to one question, once.
+
+    Attributes:
+        probabilities: Exact probability of each option over all its single-token forms (0..1, same order as
+            the question's options); empty for open questions.
+        option_mass: Their sum (0..1); None for open questions.
+        text: The generated text; None where the probabilities sufficed.
+        sample: Index of the sample (0 for exact probabilities).
+    """
+
+    probabilities: tuple[float, ...] = ()
+    option_mass: float | None = None
+    text: str | None = None
+    sample: int = 0
+
+
+class Score(Record):
+    """The reading of one answer: one row of the tidy table, less the study's own labels.
+
+    Attributes:
+        metric: What the score measures ("p_correct", "p_recognise", "harm", ...).
+        score: 0..1, or None where the answer could not be read.
+        unscored: Why there is no score; None where there is one.
+        answer: The label chosen, or the text.
+        judge: Who read it ("" for a closed rule).
+    """
+
+    item: str
+    metric: str
+    score: float | None = Field(ge=0, le=1)
+    unscored: str | None = None
+    order: int = 0
+    sample: int = 0
+    dimension: str = ""
+    author: str = ""
+    comparator: str = ""
+    judge: str = ""
+    option_mass: float | None = None
+    answer: str = ""
