@@ -1,0 +1,175 @@
+"""One folder per content key: written beside, checksummed, renamed; whole or absent; verified on read.
+
+Layout::
+
+    STORE/
+      checkpoint|dataset|responses|scores / KEY[:2] / KEY / manifest.json + the artefact's files
+      locks/KEY.lock     one maker at a time: owner and heartbeat
+      logs/KEY.log       what the making printed (outside the checksummed folder)
+      partial/           folders being written; swept when their maker is gone
+      damaged/           folders that `run` set aside because they did not match their manifest
+"""
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from identity_em.errors import DamagedArtefact, InputError
+from identity_em.locks import Lock
+from identity_em.study.artefacts import Artefact, sha256_of
+
+MANIFEST = "manifest.json"
+
+
+class Store:
+    """The artefacts made so far.
+
+    Args:
+        root: Folder of the store; made on the first write, never by reading.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._verified: set[str] = set()
+
+    def folder(self, artefact: Artefact) -> Path:
+        """Where the artefact lies, made or not."""
+        return self.root / artefact.kind / artefact.key[:2] / artefact.key
+
+    def log(self, artefact: Artefact) -> Path:
+        """Where the making of the artefact is logged."""
+        path = self.root / "logs" / f"{artefact.key}.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def has(self, artefact: Artefact) -> bool:
+        """Whether the artefact is there (its manifest is; `open` verifies the rest)."""
+        return (self.folder(artefact) / MANIFEST).is_file()
+
+    def manifest(self, artefact: Artefact) -> dict[str, Any]:
+        """The artefact's manifest.
+
+        Raises:
+            DamagedArtefact: It cannot be read or speaks of another artefact.
+        """
+        path = self.folder(artefact) / MANIFEST
+        try:
+            manifest: dict[str, Any] = json.loads(path.read_text())
+            if manifest["key"] != artefact.key:
+                raise ValueError("another key")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise _damaged(path, f"an unreadable manifest ({error})") from error
+        return manifest
+
+    def open(self, artefact: Artefact) -> Path:
+        """The folder of a made artefact, every byte checked against its manifest once a process.
+
+        Raises:
+            DamagedArtefact: A file is missing, added or changed.
+        """
+        folder = self.folder(artefact)
+        if artefact.key not in self._verified:
+            verify(folder, self.manifest(artefact)["files"])
+            self._verified.add(artefact.key)
+        return folder
+
+    def lock(self, artefact: Artefact) -> Lock:
+        """The lock under which the artefact is made."""
+        return Lock(self.root / "locks" / f"{artefact.key}.lock")
+
+    def write(self, artefact: Artefact, fill: Callable[[Path], Mapping[str, Any]]) -> Path:
+        """Make the artefact's folder: whole or absent.
+
+        Args:
+            artefact: What is made.
+            fill: Writes the files into the empty folder it is given and returns facts for the manifest.
+
+        Returns:
+            The finished folder. Where another maker finished first, its folder is kept.
+        """
+        final = self.folder(artefact)
+        partial = self.root / "partial" / f"{artefact.key[:16]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        partial.mkdir(parents=True)
+        try:
+            facts = fill(partial)
+            _write_manifest(partial, artefact, facts)
+            final.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                partial.rename(final)
+            except OSError:
+                if not self.has(artefact):
+                    raise
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        return final
+
+    def set_aside(self, artefact: Artefact) -> Path:
+        """Move a damaged folder out of the way, so that it can be remade; nothing is deleted."""
+        aside = self.root / "damaged" / f"{artefact.key}-{uuid.uuid4().hex[:8]}"
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        self.folder(artefact).rename(aside)
+        self._verified.discard(artefact.key)
+        return aside
+
+    def check_writable(self) -> None:
+        """Raises InputError where the store cannot be written."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            probe = self.root / f".writable-{uuid.uuid4().hex[:8]}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise InputError(
+                file=self.root, found=f"a store that cannot be written ({error.strerror})",
+                wanted="a writable folder", do="give another folder with --store or IDENTITY_EM_STORE",
+            ) from error  # fmt: skip
+
+    def sweep(self) -> None:
+        """Remove partial folders whose maker on this host is gone."""
+        from identity_em.locks import alive
+
+        for folder in (self.root / "partial").glob("*-*-*"):
+            pid = folder.name.split("-")[1]
+            if pid.isdigit() and not alive(int(pid)):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def verify(folder: Path, files: Mapping[str, Mapping[str, Any]]) -> None:
+    """Compare a folder with the files that its manifest lists.
+
+    Raises:
+        DamagedArtefact: The first difference.
+    """
+    there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()} - {MANIFEST}
+    for name in sorted(there ^ set(files)):
+        raise _damaged(folder / name, "a file too many" if name in there else "a missing file")
+    for name, facts in files.items():
+        if sha256_of(folder / name) != facts["sha256"]:
+            raise _damaged(folder / name, "changed bytes")
+
+
+def _write_manifest(folder: Path, artefact: Artefact, facts: Mapping[str, Any]) -> None:
+    files = {
+        p.relative_to(folder).as_posix(): {"sha256": sha256_of(p), "bytes": p.stat().st_size}
+        for p in sorted(folder.rglob("*"))
+        if p.is_file()
+    }
+    manifest = {
+        "key": artefact.key,
+        "kind": artefact.kind,
+        "record": json.loads(artefact.canonical),
+        "files": files,
+        **facts,
+    }
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def _damaged(path: Path, found: str) -> DamagedArtefact:
+    return DamagedArtefact(
+        file=path, found=found, wanted="what the manifest recorded",
+        do="run the study again: `identity-em run` sets it aside and makes it anew",
+    )  # fmt: skip
