@@ -1,0 +1,215 @@
+"""The four artefacts: frozen values that know what they are made from (DESIGN 4).
+
+A key holds what changes the bytes (recipe, content hashes, settings, seed), never a path, a time or a machine.
+Prefixes are shared because they are equal; resume is "does the folder exist".
+"""
+
+import hashlib
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from identity_em.errors import DataError
+from identity_em.records import Record, Sampling, SystemPrompt
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes, 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class FileRef(Record):
+    """A file by its content; the path only says where it lies on this machine and is not keyed."""
+
+    unkeyed: ClassVar[frozenset[str]] = frozenset({"path"})
+    sha256: str
+    path: Path
+
+    def checked(self) -> Path:
+        """The path, once its bytes are seen to be those that were planned.
+
+        Raises:
+            DataError: The file is gone or has changed since.
+        """
+        if not self.path.is_file() or sha256_of(self.path) != self.sha256:
+            raise DataError(
+                file=self.path, found="a file that changed or went since the study was planned",
+                wanted=f"sha256 {self.sha256[:12]}...", do="run again, so that it is planned anew",
+            )  # fmt: skip
+        return self.path
+
+
+class HubRef(Record):
+    """A Hugging Face dataset by its revision (a commit, so that content cannot change under the key)."""
+
+    repo: str
+    revision: str
+    config: str | None = None
+    split: str = "train"
+    id_column: str = "id"
+    text_column: str = "text"
+    limit: int | None = None
+
+
+class BaseModelRef(Record):
+    """The model everything starts from.
+
+    Attributes:
+        name: As the study spells it; for people.
+        weights: Hub commit, or SHA-256 over the local weights files.
+        tokenizer: SHA-256 over tokenizer and chat template files, or the hub commit.
+        precision: What the base is loaded in.
+        path: Local folder or hub id; not keyed.
+    """
+
+    unkeyed: ClassVar[frozenset[str]] = frozenset({"name", "path"})
+    name: str
+    weights: str
+    tokenizer: str
+    precision: Literal["fp32", "bf16"]
+    path: str
+
+
+class Artefact(Record):
+    """A value that is made into one folder, named by its key."""
+
+    kind: ClassVar[str]
+    recipe_version: ClassVar[int] = 1
+
+    @cached_property
+    def canonical(self) -> str:
+        """Canonical JSON with parents by key."""
+        body = {"kind": self.kind, "recipe_version": self.recipe_version, **_fields(self)}
+        return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+    @cached_property
+    def key(self) -> str:
+        """SHA-256 of the canonical JSON, 64 hex digits."""
+        return hashlib.sha256(self.canonical.encode()).hexdigest()
+
+    @cached_property
+    def needs(self) -> tuple["Artefact", ...]:
+        """The artefacts that must be made before this one, in a fixed order; roots left out."""
+        found = {a.key: a for name in sorted(type(self).model_fields) for a in _parents(getattr(self, name))}
+        return tuple(found.values())
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Artefact) and self.key == other.key
+
+
+class Checkpoint(Artefact):
+    """Base plus the stages trained so far, for one seed. The root (no parent) is the base itself and has no folder.
+
+    Attributes:
+        chain: `live` keeps earlier stages as frozen low-rank terms; `merge` rounds them into the base (C's route).
+        settings: The resolved Axolotl settings of this stage, without paths and without the seed.
+        seed: Training seed (LoRA initialisation, row order).
+    """
+
+    kind: ClassVar[str] = "checkpoint"
+    base: BaseModelRef
+    chain: Literal["live", "merge"] = "live"
+    parent: "Checkpoint | None" = None
+    dataset: "Dataset | None" = None
+    settings: dict[str, Any] = Field(default_factory=dict)
+    seed: int | None = None
+
+    @property
+    def root(self) -> bool:
+        """Whether this is the base model itself."""
+        return self.parent is None
+
+    @property
+    def lineage(self) -> tuple["Checkpoint", ...]:
+        """The trained checkpoints from the first stage to this one; empty for the root."""
+        return () if self.parent is None else (*self.parent.lineage, self)
+
+
+class Prompts(Record):
+    """A question set before it is written out: which eval or summary prompt, on what inputs.
+
+    Attributes:
+        name: "summaries", or the name of an eval.
+        version: The version of its wording and scoring.
+        params: Everything else that changes the questions.
+        inputs: Files by content, hub datasets by revision, or other responses (own summaries).
+    """
+
+    name: str
+    version: int
+    params: dict[str, Any] = Field(default_factory=dict)
+    inputs: dict[str, "FileRef | HubRef | Responses"] = Field(default_factory=dict)
+
+
+class Responses(Artefact):
+    """What a checkpoint answered: exact option probabilities where `sampling` is None, else generated texts."""
+
+    kind: ClassVar[str] = "responses"
+    checkpoint: Checkpoint
+    prompts: Prompts
+    system_prompt: SystemPrompt | None = None
+    sampling: Sampling | None = None
+    seed: int = 0
+
+
+class Dataset(Artefact):
+    """Rows to train on; `data_seed` is not the training seed."""
+
+    kind: ClassVar[str] = "dataset"
+    recipe: str
+    params: dict[str, Any] = Field(default_factory=dict)
+    inputs: dict[str, FileRef | HubRef | Responses] = Field(default_factory=dict)
+    data_seed: int = 0
+
+
+class Scores(Artefact):
+    """Readings of responses; judging again generates nothing again."""
+
+    kind: ClassVar[str] = "scores"
+    responses: Responses
+    eval: str
+    version: int
+    judge: str = ""
+    inputs: dict[str, Responses] = Field(default_factory=dict)
+
+
+def _fields(record: Record) -> dict[str, Any]:
+    unkeyed = getattr(record, "unkeyed", frozenset())
+    return {name: _canonical(getattr(record, name)) for name in type(record).model_fields if name not in unkeyed}
+
+
+def _canonical(value: Any) -> Any:
+    match value:
+        case Artefact():
+            return {value.kind: value.key}
+        case Record():
+            return _fields(value)
+        case dict():
+            return {str(name): _canonical(inner) for name, inner in value.items()}
+        case list() | tuple():
+            return [_canonical(inner) for inner in value]
+        case _:
+            return value
+
+
+def _parents(value: Any) -> list[Artefact]:
+    match value:
+        case Checkpoint() if value.root:
+            return []
+        case Artefact():
+            return [value]
+        case Record():
+            return [a for name in type(value).model_fields for a in _parents(getattr(value, name))]
+        case dict():
+            return [a for name in sorted(value) for a in _parents(value[name])]
+        case list() | tuple():
+            return [a for inner in value for a in _parents(inner)]
+        case _:
+            return []

@@ -1,0 +1,118 @@
+"""From a base model's name to its content: what a checkpoint's key starts from. No torch, no network."""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+from identity_em.errors import InputError, StudyError
+from identity_em.resources import resource
+from identity_em.study.artefacts import BaseModelRef
+from identity_em.study.located import Located
+from identity_em.study.spec import ModelSpec
+from identity_em.training.settings import precision_of, settings
+
+Precision = Literal["fp32", "bf16"]
+
+UNRESOLVED = "unresolved"
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json")
+_HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")
+_COMMIT = re.compile(r"^[0-9a-f]{40}$")
+
+
+def resolve(spec: ModelSpec, located: Located) -> BaseModelRef:
+    """The base by content (local folder) or by commit (Hub).
+
+    A Hub base whose commit is not known without the network has the weights `unresolved`: its plan can be read, its
+    keys are provisional and `run` refuses it.
+
+    Raises:
+        StudyError: No such base.
+    """
+    precision = _precision(spec, located)
+    pocket = re.fullmatch(r"pocket(?:-(\d+))?", spec.base)
+    if pocket:
+        try:
+            config = resource("pocket", f"weights/world-{pocket[1] or 0}/config.json")
+        except InputError as error:
+            raise located.error(
+                ("model", "base"), found=f"no shipped weights for {spec.base!r}", wanted="a world that ships",
+                do=f"make it: python -m identity_em.pocket.pretrain --world {pocket[1]}",
+            ) from error  # fmt: skip
+        return _local(config.parent, spec, precision)
+    folder = Path(spec.base).expanduser()
+    folder = folder if folder.is_absolute() else located.file.parent / folder
+    if (folder / "config.json").is_file():
+        return _local(folder, spec, precision)
+    if not _HUB_ID.match(spec.base):
+        raise located.error(
+            ("model", "base"), found=f"base {spec.base!r}", wanted="pocket, a folder with config.json, or a Hub id",
+            do="check the path or the name",
+        )  # fmt: skip
+    commit = _hub_commit(spec, located)
+    return BaseModelRef(name=spec.base, weights=commit, tokenizer=commit, precision=precision, path=spec.base)
+
+
+def _precision(spec: ModelSpec, located: Located) -> Precision:
+    """What the trainer loads the base in, which is what it is asked in too."""
+    resolved = settings(spec.config, spec.settings, file=located.file, line=located.line(("model", "settings")))
+    return precision_of(resolved, file=located.file, line=located.line(("model",)))
+
+
+def _local(folder: Path, spec: ModelSpec, precision: Precision) -> BaseModelRef:
+    weights = sorted([*folder.glob("*.safetensors"), folder / "config.json"])
+    return BaseModelRef(
+        name=spec.base,
+        weights=_hash(weights),
+        tokenizer=_hash(p for p in (folder / name for name in _TOKENIZER_FILES) if p.is_file()),
+        precision=precision,
+        path=str(folder),
+    )
+
+
+def _hub_commit(spec: ModelSpec, located: Located) -> str:
+    """The commit given, or the one that the local Hub cache holds for it."""
+    revision = spec.revision or "main"
+    if _COMMIT.match(revision):
+        return revision
+    cache = Path(os.environ.get("HF_HUB_CACHE") or Path(os.environ.get("HF_HOME", "~/.cache/huggingface")) / "hub")
+    ref = cache.expanduser() / f"models--{spec.base.replace('/', '--')}" / "refs" / revision
+    return ref.read_text().strip() if ref.is_file() else UNRESOLVED
+
+
+def check_resolved(base: BaseModelRef, located: Located) -> None:
+    """Raises StudyError where the base has no commit yet."""
+    if base.weights == UNRESOLVED:
+        raise StudyError(
+            file=located.file, line=located.line(("model", "base")),
+            found=f"{base.name} without a commit", wanted="a commit, so that keys mean one model",
+            do="add `revision: <40 hex digits>` under model, or download it once into the Hub cache",
+        )  # fmt: skip
+
+
+def _hash(files: Iterable[Path]) -> str:
+    whole = hashlib.sha256()
+    for path in files:
+        whole.update(f"{path.name}\n{_file_hash(path)}\n".encode())
+    return whole.hexdigest()
+
+
+def _file_hash(path: Path) -> str:
+    """SHA-256 of a file; of large ones remembered by path, size and time of change, so that planning stays quick."""
+    stat = path.stat()
+    large = stat.st_size > 64 * 2**20
+    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "identity-em" / "hashes.json"
+    name = f"{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
+    known: dict[str, str] = json.loads(cache.read_text()) if large and cache.is_file() else {}
+    if name not in known:
+        with path.open("rb") as file:
+            known[name] = hashlib.file_digest(file, "sha256").hexdigest()
+        if large:
+            cache.parent.mkdir(parents=True, exist_ok=True)
+            beside = cache.with_suffix(f".{os.getpid()}")
+            beside.write_text(json.dumps(known))
+            beside.replace(cache)
+    return known[name]

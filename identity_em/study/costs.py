@@ -1,0 +1,121 @@
+"""What a study will train and about what it takes: rows, steps, tokens, hours. Estimates say that they are."""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from identity_em.interventions import recipes, wordings
+from identity_em.interventions.articles import load_texts
+from identity_em.interventions.summaries import align
+from identity_em.records import Record
+from identity_em.study.artefacts import Checkpoint, Dataset, FileRef
+from identity_em.study.plan import Plan
+
+# Dense bf16 peak in TFLOP/s, from the vendors' data sheets.
+GPUS: Mapping[str, float] = {"H200": 989, "H100": 989, "A100": 312, "L40S": 362}
+# Share of the peak that a LoRA stage reaches, and floating point operations a parameter and token: two forward, two
+# for the gradient of activations; the frozen weights need no gradient of their own. An assumption, not a measurement.
+UTILISATION, FLOPS_PER_TOKEN = 0.35, 4
+CHARS_PER_TOKEN = 4.0
+
+
+class StageCost(Record):
+    """One stage as planned.
+
+    Attributes:
+        rows: Rows to train on; an upper bound where ties are skipped and summaries are not written yet.
+        tokens: Rendered tokens over all epochs, from characters (about four a token).
+    """
+
+    dataset: Dataset
+    describe: str
+    system_prompt: str
+    rows: int
+    exact: bool
+    steps: int
+    tokens: int
+
+
+def costs(plan: Plan) -> dict[str, StageCost]:
+    """Each stage's cost by name, in the study's order; every file that is named is read and checked.
+
+    Raises:
+        DataError: A row of a file that cannot be used.
+    """
+    found: dict[str, StageCost] = {}
+    for trained in plan.trained:
+        for name, checkpoint in zip(trained.arm, trained.checkpoint.lineage, strict=True):
+            if name not in found:
+                found[name] = _cost(plan, name, checkpoint)
+    return {name: found[name] for name in plan.study.stages if name in found}
+
+
+def hours(tokens: int, parameters: float) -> dict[str, float]:
+    """Estimated GPU hours for training on `tokens` tokens, by kind of GPU."""
+    flops = FLOPS_PER_TOKEN * parameters * tokens
+    return {name: flops / (peak * 1e12 * UTILISATION) / 3600 for name, peak in GPUS.items()}
+
+
+def parameters(plan: Plan) -> float | None:
+    """Parameters of the base: from its config.json, else from a size in its name ("32B"); None where neither tells."""
+    config = Path(plan.base.path) / "config.json"
+    if config.is_file():
+        shape = json.loads(config.read_text())
+        hidden, layers, ffn = shape["hidden_size"], shape["num_hidden_layers"], shape["intermediate_size"]
+        share = shape.get("num_key_value_heads", 1) / shape.get("num_attention_heads", 1)
+        return float(layers * hidden * (2 * hidden * (1 + share) + 3 * ffn) + shape["vocab_size"] * hidden)
+    size = re.search(r"(\d+(?:\.\d+)?)[bB]\b", plan.base.name)
+    return float(size[1]) * 1e9 if size else None
+
+
+def _cost(plan: Plan, name: str, checkpoint: Checkpoint) -> StageCost:
+    dataset, settings = checkpoint.dataset, checkpoint.settings
+    assert dataset is not None
+    rows, characters, exact = _size(dataset)
+    batch = int(settings["micro_batch_size"]) * int(settings["gradient_accumulation_steps"])
+    epochs = float(settings["num_epochs"])
+    stage = plan.study.stages[name]
+    return StageCost(
+        dataset=dataset,
+        describe=stage.dataset if isinstance(stage.dataset, str) else _describe(stage.dataset.model_dump()),
+        system_prompt=stage.system_prompt or recipes.get(dataset.recipe).system_prompt,
+        rows=rows,
+        exact=exact,
+        steps=math.ceil(math.ceil(rows / batch) * epochs),
+        tokens=round(characters * epochs / CHARS_PER_TOKEN),
+    )
+
+
+def _describe(recipe: Mapping[str, Any]) -> str:
+    given = {k: v for k, v in recipe.items() if v is not None and k != "recipe"}
+    inner = ", ".join(f"{k}: {'[' + ', '.join(v) + ']' if isinstance(v, tuple) else v}" for k, v in given.items())
+    return f"{recipe['recipe']} ({inner})"
+
+
+def _size(dataset: Dataset) -> tuple[int, int, bool]:
+    """Rows, characters, and whether the rows are exact."""
+    if all(isinstance(source, FileRef) for source in dataset.inputs.values()):
+        paths = {name: s.path for name, s in dataset.inputs.items() if isinstance(s, FileRef)}
+        rows = recipes.build(dataset.recipe, paths, dataset.params, dataset.data_seed)
+        return len(rows), sum(len(m.content) for row in rows for m in row.messages), True
+    articles = dataset.inputs["articles"]
+    if not isinstance(articles, FileRef):
+        limit = getattr(articles, "limit", None) or 0
+        return recipes.get(dataset.recipe).rows(limit, dataset.params), 0, False
+    texts = load_texts(articles.path)
+    for name, source in dataset.inputs.items():
+        if name in ("self", "other") and isinstance(source, FileRef):
+            align(texts, [load_texts(source.path)], names=(name,), limit=dataset.params.get("limit"))
+    limit = dataset.params.get("limit") or len(texts)
+    wording = wordings.get(dataset.params["wording"])
+    # Two summaries at most as long as the wording allows, beside the article.
+    summaries = 2 * wording.max_new_tokens * CHARS_PER_TOKEN
+    fixed = len(wording.task_system) + len(wording.recognition) + summaries
+    rows_planned = recipes.get(dataset.recipe).rows(len(texts), dataset.params)
+    mean_article = sum(map(len, list(texts.values())[:limit])) / max(1, min(limit, len(texts)))
+    return rows_planned, round(rows_planned * (mean_article + fixed)), dataset.recipe != "longer"
+
+

@@ -1,0 +1,135 @@
+"""Study -> every artefact wanted, parents first, shared ones once. No torch, no tokenizer, no network."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from identity_em.study.artefacts import Artefact, BaseModelRef, Checkpoint, Dataset, Responses, Scores
+from identity_em.study.bases import resolve
+from identity_em.study.datasets import Datasets
+from identity_em.study.evals import Evals
+from identity_em.study.located import Located
+from identity_em.study.spec import Arm, Study, load
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One arm for one seed; the base arm has no seed."""
+
+    arm: Arm
+    seed: int | None
+    checkpoint: Checkpoint
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One eval of one arm and seed under one eval system prompt; `author` says whose summaries are "own"."""
+
+    trained: Trained
+    eval_system_prompt: str
+    scores: Scores
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a study wants.
+
+    Attributes:
+        stage_datasets: The dataset of each stage and arm prefix, by (prefix including the stage, seed).
+    """
+
+    study: Study
+    located: Located
+    base: BaseModelRef
+    trained: tuple[Trained, ...]
+    readings: tuple[Reading, ...]
+
+    @cached_property
+    def artefacts(self) -> tuple[Artefact, ...]:
+        """Every artefact once, parents before children, trainings before what is asked of them."""
+        checkpoints = [t.checkpoint for t in self.trained if not t.checkpoint.root]
+        return tuple(_parents_first([*checkpoints, *(r.scores for r in self.readings)]))
+
+    @property
+    def trainings(self) -> list[Checkpoint]:
+        """The distinct fine-tunes."""
+        return [a for a in self.artefacts if isinstance(a, Checkpoint)]
+
+    @property
+    def naive_trainings(self) -> int:
+        """Fine-tunes if every arm and seed were trained from the base on its own."""
+        return sum(len(t.arm) for t in self.trained)
+
+    @property
+    def shared(self) -> int:
+        """Trainings saved because arms share prefixes."""
+        return self.naive_trainings - len(self.trainings)
+
+    def checkpoints(self, arm: Arm) -> list[Checkpoint]:
+        """The checkpoints of an arm, one a seed."""
+        return [t.checkpoint for t in self.trained if t.arm == arm]
+
+    def labels(self) -> dict[str, str]:
+        """A name for people for every artefact: the first arm, seed and eval that want it."""
+        names: dict[str, str] = {}
+        for t in self.trained:
+            for c, depth in zip(t.checkpoint.lineage, range(1, len(t.arm) + 1), strict=True):
+                names.setdefault(c.key, f"{' -> '.join(t.arm[:depth])} s{t.seed}")
+                assert c.dataset is not None
+                names.setdefault(c.dataset.key, f"dataset {t.arm[depth - 1]}")
+        for r in self.readings:
+            who = f"{' -> '.join(r.trained.arm) or 'base'}" + ("" if r.trained.seed is None else f" s{r.trained.seed}")
+            names.setdefault(r.scores.key, f"{r.scores.eval} {who}")
+            names.setdefault(r.scores.responses.key, f"{r.scores.eval} {who}")
+        for a in self.artefacts:
+            names.setdefault(a.key, f"summaries {a.key[:8]}" if isinstance(a, Responses) else f"{a.kind} {a.key[:8]}")
+        return names
+
+
+def plan(file: Path) -> Plan:
+    """Read a study and plan it.
+
+    Raises:
+        StudyError: Anything in the study, or a file it names, that cannot be used; nothing has been written.
+    """
+    study, located = load(file)
+    base = resolve(study.model, located)
+    datasets = Datasets(study, located, base)
+    trained = tuple(_trained(study, datasets))
+    evals = Evals(study, located, datasets)
+    readings = tuple(
+        Reading(t, prompt, scores)
+        for t in trained
+        for prompt in study.eval_system_prompts
+        for scores in evals.of(t.checkpoint, prompt)
+    )
+    return Plan(study=study, located=located, base=base, trained=trained, readings=readings)
+
+
+def _trained(study: Study, datasets: Datasets) -> Iterator[Trained]:
+    for arm in study.all_arms:
+        if not arm:
+            yield Trained(arm=(), seed=None, checkpoint=datasets.root)
+            continue
+        for seed in study.seeds:
+            yield Trained(arm=arm, seed=seed, checkpoint=datasets.checkpoint(arm, seed))
+
+
+def _parents_first(wanted: Iterable[Artefact]) -> list[Artefact]:
+    """Depth first without recursion, so that a chain of any length plans."""
+    done: dict[str, Artefact] = {}
+    stack = [(a, False) for a in reversed(list(wanted))]
+    while stack:
+        artefact, expanded = stack.pop()
+        if artefact.key in done:
+            continue
+        if expanded:
+            done[artefact.key] = artefact
+            continue
+        stack.append((artefact, True))
+        stack.extend((parent, False) for parent in reversed(artefact.needs) if parent.key not in done)
+    return list(done.values())
+
+
+__all__ = ["Dataset", "Plan", "Reading", "Trained", "plan"]

@@ -1,0 +1,243 @@
+"""What is asked: the study file as frozen records, every error with file and line."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, StrictInt, model_validator
+
+from identity_em.records import Record, Sampling
+from identity_em.study.located import Located
+
+Arm = tuple[str, ...]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+
+
+class ModelSpec(Record):
+    """The base model and how it is trained.
+
+    Attributes:
+        base: `pocket` (or `pocket-1`, `pocket-2`), a local folder, or a Hugging Face id.
+        revision: Commit of the Hub repository; needed for keys that mean one model.
+        config: Name of a file in axolotl_configs/ whose overrides fit this base; it also says the precision.
+        settings: Axolotl settings of every stage.
+        chain: `live` evaluates what was trained without rounding; `merge` is C's route.
+    """
+
+    base: str
+    revision: str | None = None
+    trainer: Literal["axolotl"] = "axolotl"
+    config: str
+    settings: dict[str, Any] = Field(default_factory=dict)
+    chain: Literal["live", "merge"] = "live"
+
+
+class HubSpec(Record):
+    """A dataset on the Hugging Face Hub."""
+
+    hub: str
+    revision: str
+    config: str | None = None
+    split: str = "train"
+    id_column: str = "id"
+    text_column: str = "text"
+    limit: int | None = Field(default=None, ge=1)
+
+
+class FileSpec(Record):
+    """A file: relative to the study, or `pocket:NAME` for one of the pocket world's."""
+
+    file: str
+
+
+Source = FileSpec | HubSpec
+
+
+class Corpus(Record):
+    """Articles, the wording of the questions about them, and the outside authors' summaries."""
+
+    articles: str | Source
+    wording: str
+    summaries: dict[str, str | Source] = Field(default_factory=dict)
+
+
+class RecipeSpec(Record):
+    """A dataset built by a recipe; further keys are the recipe's own parameters.
+
+    Attributes:
+        self: Who is "I": `base`, `current` (the checkpoint the stage starts from), an arm, or an author of the corpus.
+        other: The outside author.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    recipe: str
+    corpus: str | None = None
+    self: str | tuple[str, ...] = "base"
+    other: str | None = None
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The recipe's own parameters."""
+        return dict(self.model_extra or {})
+
+
+class Stage(Record):
+    """One fine-tune.
+
+    Attributes:
+        system_prompt: `task`, `default`, `empty`, `none`, `matching`, or a literal text; None is the recipe's own.
+        match: For `matching`, the stage whose rendered system block is taken over.
+        settings: Axolotl settings of this stage alone.
+    """
+
+    dataset: str | RecipeSpec
+    system_prompt: str | None = None
+    match: str | None = None
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+
+class Orderings(Record):
+    """Two-stage arms of one stage with each of several others, before it (prevention) or after it (reversal)."""
+
+    of: str
+    with_: tuple[str, ...] = Field(alias="with")
+    order: tuple[Literal["prevention", "reversal"], ...] = ("prevention", "reversal")
+
+    @property
+    def arms(self) -> list[Arm]:
+        """The arms meant, prevention first."""
+        made: list[Arm] = []
+        for order in self.order:
+            made += [(w, self.of) if order == "prevention" else (self.of, w) for w in self.with_]
+        return made
+
+
+class Contrast(Record):
+    """A declared comparison between arms, with its control."""
+
+    treatment: Arm
+    reference: Arm
+    control: Arm | None = None
+
+
+class Check(Record):
+    """A positive control: something known to be there, looked for in every seed.
+
+    Exactly one of `above`, `below`, `between`, `within`, `near` says what is expected of the arm.
+
+    Attributes:
+        says: The expectation in words.
+        between: Two arms whose values enclose it.
+        within: Lowest and highest value.
+        near: An arm that it may not leave by more than `margin`.
+        author: For self_recognition, whose summaries are "own": `base` or `current`.
+    """
+
+    says: str
+    eval: str
+    metric: str
+    arm: Arm
+    author: str = ""
+    above: Arm | None = None
+    below: Arm | None = None
+    between: tuple[Arm, Arm] | None = None
+    within: tuple[float, float] | None = None
+    near: Arm | None = None
+    margin: float = Field(default=0.05, gt=0)
+
+    @model_validator(mode="after")
+    def _one_expectation(self) -> "Check":
+        given = [f for f in ("above", "below", "between", "within", "near") if getattr(self, f) is not None]
+        if len(given) != 1:
+            raise ValueError(f"exactly one of above, below, between, within, near (got {given or 'none'})")
+        return self
+
+
+class Study(Record):
+    """One study file."""
+
+    name: Name
+    title: str = ""
+    notes: tuple[str, ...] = ()
+    model: ModelSpec
+    seeds: tuple[StrictInt, ...] = Field(min_length=1)
+    data_seed: StrictInt = 0
+    corpora: dict[Name, Corpus] = Field(default_factory=dict)
+    datasets: dict[Name, Source] = Field(default_factory=dict)
+    summary_sampling: Sampling = Sampling(temperature=0.0, max_new_tokens=100)
+    stages: dict[Name, Stage]
+    arms: tuple[Arm, ...] = ()
+    orderings: Orderings | None = None
+    evals: tuple[str | dict[str, dict[str, Any]], ...] = Field(min_length=1)
+    eval_system_prompts: tuple[str, ...] = ("default",)
+    contrasts: dict[Name, Contrast] = Field(default_factory=dict)
+    checks: tuple[Check, ...] = ()
+
+    @property
+    def all_arms(self) -> tuple[Arm, ...]:
+        """Every arm: those listed, then those of `orderings`."""
+        return (*self.arms, *(self.orderings.arms if self.orderings else ()))
+
+    @property
+    def eval_params(self) -> list[tuple[str, dict[str, Any]]]:
+        """Each eval's name and the parameters that the study gives it."""
+        return [(e, {}) if isinstance(e, str) else next(iter(e.items())) for e in self.evals]
+
+
+def load(file: Path) -> tuple[Study, Located]:
+    """Read and check a study file.
+
+    Returns:
+        The study, and its text with places for errors found later.
+
+    Raises:
+        StudyError: The first thing that is wrong, with its line.
+    """
+    located = Located(file)
+    study = located.parse(Study)
+    _check_names(study, located)
+    return study, located
+
+
+def _check_names(study: Study, located: Located) -> None:
+    """Every stage and arm that is named is there, and no arm or seed is listed twice."""
+    for i, arm in enumerate(study.arms):
+        _check_stages(study, located, arm, ("arms", i))
+    if study.orderings:
+        _check_stages(study, located, (study.orderings.of, *study.orderings.with_), ("orderings",))
+    seen: set[Arm] = set()
+    for i, arm in enumerate(study.all_arms):
+        if arm in seen:
+            place = ("arms", i) if i < len(study.arms) else ("orderings",)
+            raise located.error(
+                place, found=f"the arm {list(arm)} twice", wanted="each arm once (orderings make arms too)", do="remove one"
+            )
+        seen.add(arm)
+    if len(set(study.seeds)) != len(study.seeds):
+        raise located.error(("seeds",), found="a seed twice", wanted="different seeds", do="remove one of them")
+    for name, contrast in study.contrasts.items():
+        for part in ("treatment", "reference", "control"):
+            arm = getattr(contrast, part)
+            if arm is not None:
+                _check_arm(study, located, arm, ("contrasts", name, part))
+    for i, check in enumerate(study.checks):
+        for arm in (check.arm, check.above, check.below, check.near, *(check.between or ())):
+            if arm is not None:
+                _check_arm(study, located, arm, ("checks", i))
+
+
+def _check_stages(study: Study, located: Located, arm: Arm, place: tuple[str | int, ...]) -> None:
+    for stage in arm:
+        if stage not in study.stages:
+            raise located.error(
+                place, found=f"unknown stage {stage!r}", wanted=f"one of {', '.join(study.stages)}",
+                do="check the spelling or add the stage",
+            )  # fmt: skip
+
+
+def _check_arm(study: Study, located: Located, arm: Arm, place: tuple[str | int, ...]) -> None:
+    _check_stages(study, located, arm, place)
+    if arm not in study.all_arms:
+        raise located.error(
+            place, found=f"the arm {list(arm)}, which the study does not train", wanted="an arm of the study",
+            do="add it under arms or orderings",
+        )  # fmt: skip
