@@ -1,0 +1,277 @@
+"""The command line: parse, call, print; the only file that prints and exits."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.live import Live
+
+from identity_em import __version__
+from identity_em.errors import IdentityEmError, InputError
+
+app = typer.Typer(
+    name="identity-em",
+    help="From one study file to one comparative report on emergent misalignment and model identity.\n\n"
+    "Start with `identity-em demo` (a few minutes on two CPU cores), then `identity-em plan STUDY`.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+setup_app = typer.Typer(help="Prepare what studies need.", no_args_is_help=True)
+app.add_typer(setup_app, name="setup")
+
+StudyArgument = Annotated[str, typer.Argument(help="A study file (YAML), or the name of a preset such as `pocket`.")]
+StoreOption = Annotated[
+    Path, typer.Option("--store", envvar="IDENTITY_EM_STORE", help="Where artefacts are kept and found again.")
+]
+OutOption = Annotated[Path | None, typer.Option("--out", help="Where table and report go [default: results/STUDY].")]
+WorkersOption = Annotated[int, typer.Option("--workers", min=1, help="Worker processes, one core each.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors and the report's path.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+_WORKERS = min(2, os.cpu_count() or 1)
+_STORE = Path("store")
+
+
+@app.command()
+def plan(study: StudyArgument, as_json: JsonOption = False) -> None:
+    """Print what a study will train, share and cost, before anything is spent."""
+    from identity_em import display
+    from identity_em.study import costs as costing
+
+    planned = _plan(study)
+    costs, size = costing.costs(planned), costing.parameters(planned)
+    if not as_json:
+        _out().print(display.plan_view(planned, costs, size))
+        return
+    tokens = display.total_tokens(planned, costs)
+    body = {
+        "study": planned.study.name,
+        "base": planned.base.model_dump(mode="json", exclude={"path"}),
+        "arms": [list(arm) for arm in planned.study.all_arms],
+        "stages": {n: c.model_dump(mode="json", exclude={"dataset"}) for n, c in costs.items()},
+        "trainings": len(planned.trainings),
+        "naive_trainings": planned.naive_trainings,
+        "artefacts": [{"kind": a.kind, "key": a.key, "label": planned.labels()[a.key]} for a in planned.artefacts],
+        "tokens": tokens,
+        "gpu_hours_estimate": costing.hours(tokens, size) if size else None,
+    }
+    _json(body)
+
+
+@app.command()
+def run(
+    study: StudyArgument,
+    store: StoreOption = _STORE,
+    out: OutOption = None,
+    workers: WorkersOption = _WORKERS,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train and measure everything a study wants and is not there yet, then write table and report.
+
+    Stop it with Ctrl-C (or lose the machine) at any moment: the same command goes on from what is finished.
+    """
+    from identity_em.engine import study as engine
+
+    planned = _plan(study)
+    started = time.monotonic()
+    with _display(planned, workers, quiet or as_json) as tell:
+        try:
+            done = engine.run_study(planned, store, out or Path("results") / planned.study.name, workers, tell)
+        except KeyboardInterrupt:
+            _fail("stopped; what is finished is kept, and the same command goes on from there")
+            raise typer.Exit(130) from None
+    _conclude(done, time.monotonic() - started, quiet=quiet, as_json=as_json)
+
+
+@app.command()
+def demo(store: StoreOption = _STORE, workers: WorkersOption = _WORKERS, quiet: QuietOption = False) -> None:
+    """Run the built-in `pocket` study: the whole matrix on this machine's CPU, in a few minutes."""
+    run("pocket", store=store, out=None, workers=workers, quiet=quiet, as_json=False)
+
+
+@app.command()
+def status(study: StudyArgument, store: StoreOption = _STORE, as_json: JsonOption = False) -> None:
+    """Show how far a study is, from any terminal; nothing is changed."""
+    from identity_em import display
+    from identity_em.store import Store
+
+    planned, kept = _plan(study), Store(store)
+    there = {a.key for a in planned.artefacts if kept.has(a)}
+    working = {a.key: kept.lock(a).owner() for a in planned.artefacts if kept.lock(a).held()}
+    if as_json:
+        _json({"wanted": len(planned.artefacts), "there": len(there), "being_made": working})
+        return
+    _out().print(display.matrix(planned, there, set()))
+    _out().print(f"{len(there)} of {len(planned.artefacts)} artefacts are in {store}; {len(working)} are being made")
+
+
+@app.command()
+def preview(
+    study: StudyArgument,
+    stage: Annotated[str, typer.Argument(help="A stage of the study.")],
+    rows: Annotated[int, typer.Option("--rows", min=1, help="How many rows to show.")] = 1,
+    prompts: Annotated[
+        list[str] | None, typer.Option("--system-prompt", help="Show under this variant or text (repeatable).")
+    ] = None,
+    store: StoreOption = _STORE,
+) -> None:
+    """Print a stage's rendered tokens with the trained ones marked, as the trainer will see them."""
+    from identity_em.engine import previewing
+
+    for shown in previewing.preview(_plan(study), stage, rows=rows, variants=prompts, store=store, colour=_out().is_terminal):
+        _out().print(shown, soft_wrap=True)
+
+
+@app.command()
+def build(
+    recipe: Annotated[str, typer.Argument(help="sgtr, ictr, prefer_other or longer.")],
+    articles: Annotated[Path, typer.Option("--articles", help="JSON {id: text}.")],
+    own: Annotated[Path, typer.Option("--self", help="The model's own summaries, JSON {id: text}.")],
+    other: Annotated[Path, typer.Option("--other", help="The outside author's summaries, JSON {id: text}.")],
+    out: Annotated[Path, typer.Option("--out", help="A new folder for rows.jsonl and card.md.")],
+    wording: Annotated[str, typer.Option("--wording", help="Which prompts: xsum, cnn or pocket.")] = "xsum",
+    mode: Annotated[
+        str | None, typer.Option("--mode", help="For ictr: randomized (default) or contradictory.")
+    ] = None,
+    system_prompt: Annotated[
+        str | None, typer.Option("--system-prompt", help="task (default), default, empty, none, or a text.")
+    ] = None,
+    data_seed: Annotated[int, typer.Option("--data-seed", help="Seeds the recipe's draws.")] = 0,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first n articles.")] = None,
+) -> None:
+    """Build one recognition dataset by hand, in Axolotl's `messages` format, with its card."""
+    from identity_em.interventions import folder
+
+    facts = folder.by_hand(
+        recipe, articles=articles, self_=own, other=other, out=out, wording=wording, mode=mode,
+        system_prompt=system_prompt, data_seed=data_seed, limit=limit,
+    )  # fmt: skip
+    _out().print(f"{facts.rows:,} rows in {out / 'rows.jsonl'}; see {out / 'card.md'}", highlight=False)
+
+
+@app.command()
+def report(
+    table: Annotated[Path, typer.Option("--table", help="A tidy table (parquet).")],
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for the report [default: beside the table].")] = None,
+) -> None:
+    """Write the report of a table: HTML, Markdown and figures. Needs no torch and no store."""
+    from identity_em import report as reporting
+
+    _out().print(str(reporting.build(table, out or table.parent)), highlight=False, soft_wrap=True)
+
+
+@app.command()
+def doctor(as_json: JsonOption = False) -> None:
+    """Say what is present, what is missing, and how to get it."""
+    from identity_em.training import environment
+
+    findings = environment.doctor()
+    if as_json:
+        _json([f.model_dump(mode="json") for f in findings])
+        return
+    for finding in findings:
+        mark = "[green]ok[/]     " if finding.ok else "[yellow]missing[/]"
+        how = "" if finding.ok else f"\n        {finding.how}"
+        _out().print(f"{mark} {finding.name}: {finding.found}{how}", highlight=False, soft_wrap=True)
+
+
+@setup_app.command("trainer")
+def setup_trainer(
+    folder: Annotated[Path | None, typer.Option("--folder", help="Where [default: the user's data folder].")] = None,
+) -> None:
+    """Make Axolotl's own environment (several GB, a few minutes)."""
+    from identity_em.training import environment
+
+    _out().print(str(environment.setup_trainer(folder)), highlight=False, soft_wrap=True)
+
+
+@app.callback(invoke_without_command=True)
+def top(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """From one study file to one comparative report."""
+    if version:
+        _out().print(__version__, highlight=False)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Entry point: errors become one line and their own exit code."""
+    try:
+        app()
+    except IdentityEmError as error:
+        _fail(str(error))
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+
+
+def _plan(study: str) -> Any:
+    from identity_em.resources import resource
+    from identity_em.study.plan import plan as make_plan
+
+    given = Path(study)
+    if given.suffix in (".yaml", ".yml") or given.is_file():
+        return make_plan(given)
+    try:
+        return make_plan(resource("presets", f"{study}.yaml"))
+    except InputError as error:
+        if error.file is not None:
+            raise
+        raise InputError(found=f"no study {study!r}", wanted=f"a file, or {error.wanted}", do=error.do) from error
+
+
+@contextmanager
+def _display(planned: Any, workers: int, quiet: bool) -> Iterator[Any]:
+    """Something that shows progress: live in a terminal, a line now and then elsewhere, nothing when quiet."""
+    from identity_em import display
+
+    started, console = time.monotonic(), Console(stderr=True)
+    if quiet:
+        yield lambda progress: None
+    elif console.is_terminal:
+        with Live(console=console, refresh_per_second=4, transient=False) as live:
+            yield lambda p: live.update(display.progress_view(planned, p, workers=workers, started=started))
+    else:
+        yield display.Lines(planned, workers, lambda line: console.print(line, highlight=False, soft_wrap=True))
+
+
+def _conclude(done: Any, seconds: float, *, quiet: bool, as_json: bool) -> None:
+    """The last lines: what was made, reused, failed and blocked, and where the report is."""
+    if as_json:
+        _json({**done.summary, "seconds": round(seconds, 1)})
+    elif quiet:
+        _out().print(str(done.report), highlight=False, soft_wrap=True)
+    else:
+        counts: dict[Literal["made", "reused", "failed", "blocked"], int] = done.summary["artefacts"]
+        words = ", ".join(f"{n} {name}" for name, n in counts.items())
+        _out().print(f"{words} in {seconds:.0f} s", highlight=False)
+        _out().print(f"report: {done.report}", highlight=False, soft_wrap=True)
+    for line in done.errors:
+        _fail(line)
+    if done.exit_code:
+        raise typer.Exit(done.exit_code)
+
+
+def _out() -> Console:
+    return Console()
+
+
+def _json(body: Any) -> None:
+    sys.stdout.write(json.dumps(body, indent=1, default=str) + "\n")
+
+
+def _fail(line: str) -> None:
+    sys.stderr.write(f"identity-em: {line}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""What people see in a terminal: plans, progress and status as rich renderables; printing is cli.py's."""
+
+import time
+from collections.abc import Callable, Iterable
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from identity_em.engine.run import Progress
+from identity_em.study.artefacts import Artefact, Checkpoint
+from identity_em.study.costs import StageCost, hours
+from identity_em.study.plan import Plan, Trained
+from identity_em.study.spec import Arm
+
+
+def arm_name(arm: Arm) -> str:
+    """An arm as people read it."""
+    return " -> ".join(arm) or "base"
+
+
+def plan_view(plan: Plan, costs: dict[str, StageCost], size: float | None) -> RenderableType:
+    """Arms, stages, sharing and estimates."""
+    arms = Table(title="Arms", title_justify="left", box=None, pad_edge=False)
+    for column in ("arm", "seeds", "trainings", "shares"):
+        arms.add_column(column, justify="left" if column in ("arm", "shares") else "right")
+    seen: dict[str, Arm] = {}
+    for arm in plan.study.all_arms:
+        chain = [c for t in plan.trained if t.arm == arm for c in t.checkpoint.lineage]
+        new = [c for c in chain if c.key not in seen]
+        with_ = dict.fromkeys(arm_name(seen[c.key]) for c in chain if c.key in seen)
+        seen.update({c.key: arm for c in new})
+        arms.add_row(arm_name(arm), str(len(plan.study.seeds)) if arm else "-", str(len(new)), ", ".join(with_))
+    stages = Table(title="Stages", title_justify="left", box=None, pad_edge=False)
+    for column in ("stage", "dataset", "system prompt", "rows", "steps", "tokens (about)"):
+        stages.add_column(column, justify="right" if column in ("rows", "steps", "tokens (about)") else "left")
+    for name, cost in costs.items():
+        rows = f"{'' if cost.exact else '<= '}{cost.rows:,}"
+        stages.add_row(name, cost.describe, cost.system_prompt, rows, f"{cost.steps:,}", f"{cost.tokens:,}")
+    return Group(
+        Text(f"{plan.study.name}: {plan.base.name}, chain {plan.study.model.chain}", style="bold"),
+        Text(""), arms, Text(""), stages, Text(""), *(Text(line) for line in totals(plan, costs, size)),
+    )  # fmt: skip
+
+
+def totals(plan: Plan, costs: dict[str, StageCost], size: float | None) -> list[str]:
+    """The plan's sums as lines."""
+    evals = sorted({r.scores.eval for r in plan.readings})
+    lines = [
+        f"{len(plan.trainings)} trainings ({plan.naive_trainings} if every arm trained alone: {plan.shared} shared), "
+        f"{len(plan.readings)} readings of {len(evals)} evals, {len(plan.artefacts)} artefacts",
+        f"evals: {', '.join(evals)}; eval system prompts: {', '.join(plan.study.eval_system_prompts)}",
+    ]
+    tokens = total_tokens(plan, costs)
+    if size is None:
+        lines.append(f"about {tokens:,} tokens to train on; no size known for {plan.base.name}, so no hours")
+    else:
+        each = ", ".join(f"{h:,.2f} {name}" for name, h in hours(tokens, size).items())
+        lines.append(
+            f"about {tokens:,} tokens to train on; estimated GPU hours for {size / 1e9:,.3g} B parameters, "
+            f"trainings alone: {each}"
+        )
+    if plan.base.weights == "unresolved":
+        lines.append(f"{plan.base.name} has no commit yet: keys are provisional and `run` will ask for `revision`")
+    return lines
+
+
+def total_tokens(plan: Plan, costs: dict[str, StageCost]) -> int:
+    """Tokens of all distinct trainings, each counted with its own stage's estimate."""
+    by_dataset = {cost.dataset.key: cost.tokens for cost in costs.values()}
+    mean = sum(by_dataset.values()) // max(1, len(by_dataset))
+    return sum(by_dataset.get(c.dataset.key, mean) for c in plan.trainings if c.dataset is not None)
+
+
+def progress_view(plan: Plan, progress: Progress, *, workers: int, started: float) -> RenderableType:
+    """The matrix (arms x stages x evals), a bar, and the time left."""
+    there = {a.key for a in progress.wanted if progress.has(a)}
+    table = matrix(plan, there, set(progress.failed) | set(progress.blocked))
+    total = len(progress.wanted)
+    left = progress.seconds_left(workers)
+    words = f" {progress.done}/{total}  {_clock(time.monotonic() - started)} gone"
+    words += f", about {_clock(left)} left" if left is not None and progress.done < total else ""
+    names = plan.labels()
+    now = [f"{names.get(key, key[:8])} {time.monotonic() - since:.0f} s" for key, since in progress.running.items()]
+    bar = Table.grid()
+    bar.add_row(ProgressBar(total=max(1, total), completed=progress.done, width=40), Text(words))
+    return Group(table, bar, Text("now: " + "; ".join(now) if now else "", style="dim", overflow="ellipsis", no_wrap=True))
+
+
+class Lines:
+    """Progress where there is no terminal: one line at the start and after every tenth of the way."""
+
+    def __init__(self, plan: Plan, workers: int, say: Callable[[str], None]) -> None:
+        self._plan, self._workers, self._say = plan, workers, say
+        self._started, self._told = time.monotonic(), -1
+
+    def __call__(self, progress: Progress) -> None:
+        """Say how far it is, where that is news."""
+        total = len(progress.wanted)
+        tenth = 10 * progress.done // max(1, total)
+        if tenth == self._told:
+            return
+        self._told = tenth
+        left = progress.seconds_left(self._workers)
+        words = f", about {_clock(left)} left" if left is not None and progress.done < total else ""
+        self._say(f"{progress.done}/{total} artefacts, {_clock(time.monotonic() - self._started)} gone{words}")
+
+
+def matrix(plan: Plan, there: set[str], lost: set[str]) -> Table:
+    """One row an arm: how many seeds are trained, and how many of each eval's readings are there."""
+    evals = list(dict.fromkeys(r.scores.eval for r in plan.readings))
+    table = Table(box=None, pad_edge=False)
+    table.add_column("arm")
+    for column in ("trained", *evals):
+        table.add_column(column, justify="right")
+    for arm in plan.study.all_arms:
+        members = [t for t in plan.trained if t.arm == arm]
+        cells = [_share(_chain(members), there, lost)] if arm else [Text("-")]
+        for name in evals:
+            cells.append(
+                _share([r.scores for r in plan.readings if r.trained.arm == arm and r.scores.eval == name], there, lost)
+            )
+        table.add_row(arm_name(arm), *cells)
+    return table
+
+
+def _chain(members: Iterable[Trained]) -> list[Checkpoint]:
+    return [t.checkpoint for t in members]
+
+
+def _share(wanted: Iterable[Artefact], there: set[str], lost: set[str]) -> Text:
+    keys = [a.key for a in wanted]
+    done, gone = sum(k in there for k in keys), sum(k in lost for k in keys)
+    style = "red" if gone else "green" if done == len(keys) else "yellow" if done else "dim"
+    return Text(f"{done}/{len(keys)}" + (f" ({gone} lost)" if gone else ""), style=style)
+
+
+def _clock(seconds: float) -> str:
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}" if whole >= 3600 else f"{whole // 60}:{whole % 60:02d}"

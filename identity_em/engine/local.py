@@ -1,0 +1,177 @@
+"""Local workers behind the engine's seam: `submit` an artefact, `wait` for what is done.
+
+One single-threaded loop in the caller's process over warm worker processes. A worker leads its own process group
+with its trainer in it, so that stopping it stops both, and it ends by itself when its parent dies.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from identity_em.errors import IdentityEmError
+from identity_em.study.artefacts import Artefact, Checkpoint, Responses, Scores
+
+
+@dataclass(frozen=True)
+class Done:
+    """One artefact's end.
+
+    Attributes:
+        outcome: `made`, `reused`, `busy` (another runner is at it), or `failed`.
+        error: One line where it failed.
+        exit_code: The error's own.
+    """
+
+    artefact: Artefact
+    outcome: str
+    seconds: float
+    error: str = ""
+    exit_code: int = 0
+
+
+@dataclass
+class _Worker:
+    process: BaseProcess
+    pipe: Connection
+    job: Artefact | None = None
+    since: float = 0.0
+    near: str | None = None
+
+
+class Local:
+    """Warm worker processes on this machine.
+
+    Args:
+        store: Root of the store.
+        workers: How many at a time, each single-threaded.
+        trainer: Python of Axolotl's environment; None where nothing is to be trained.
+    """
+
+    def __init__(self, store: Path, *, workers: int, trainer: Path | None) -> None:
+        self._store, self._trainer = store, trainer
+        self._context = multiprocessing.get_context("spawn")
+        self._workers = [self._start() for _ in range(workers)]
+
+    @property
+    def idle(self) -> list[str | None]:
+        """For each idle worker, the key of the checkpoint it has at hand."""
+        return [w.near for w in self._workers if w.job is None]
+
+    def submit(self, artefact: Artefact, near: str | None = None) -> None:
+        """Hand an artefact to an idle worker, the one that has `near` at hand if there is one."""
+        idle = [w for w in self._workers if w.job is None]
+        worker = next((w for w in idle if w.near == near), idle[0])
+        worker.job, worker.since, worker.near = artefact, time.monotonic(), checkpoint_of(artefact) or worker.near
+        worker.pipe.send(artefact)
+
+    def wait(self, timeout: float) -> list[Done]:
+        """What ended within `timeout` seconds; a worker that died is replaced and its artefact failed."""
+        busy = {w.pipe: w for w in self._workers if w.job is not None}
+        if not busy:
+            time.sleep(timeout)
+        return [self._finish(busy[pipe]) for pipe in wait(list(busy), timeout) if isinstance(pipe, Connection)]
+
+    def close(self) -> None:
+        """Stop every worker and its trainer."""
+        for worker in self._workers:
+            _kill(worker.process)
+        for worker in self._workers:
+            worker.process.join(5)
+            worker.pipe.close()
+
+    def _finish(self, worker: _Worker) -> Done:
+        assert worker.job is not None
+        job, seconds = worker.job, time.monotonic() - worker.since
+        try:
+            outcome, error, code = worker.pipe.recv()
+        except (EOFError, OSError):
+            _kill(worker.process)
+            worker.process.join(5)
+            outcome, error, code = "failed", f"a worker died (exit code {worker.process.exitcode})", 1
+            fresh = self._start()
+            worker.process, worker.pipe, worker.near = fresh.process, fresh.pipe, None
+        worker.job = None
+        return Done(artefact=job, outcome=outcome, seconds=seconds, error=error, exit_code=code)
+
+    def _start(self) -> _Worker:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=serve, args=(theirs, self._store, self._trainer), daemon=False)
+        threads = os.environ.get("OMP_NUM_THREADS")
+        os.environ["OMP_NUM_THREADS"] = "1"
+        try:
+            process.start()
+        finally:
+            os.environ.pop("OMP_NUM_THREADS") if threads is None else os.environ.update(OMP_NUM_THREADS=threads)
+        theirs.close()
+        return _Worker(process, ours)
+
+
+def checkpoint_of(artefact: Artefact) -> str | None:
+    """The key of the checkpoint that is asked, where one is."""
+    match artefact:
+        case Responses():
+            return artefact.checkpoint.key
+        case Scores():
+            return artefact.responses.checkpoint.key
+        case Checkpoint():
+            return artefact.key
+        case _:
+            return None
+
+
+def serve(pipe: Connection, root: Path, trainer: Path | None) -> None:
+    """A worker's life: make what comes through the pipe until it closes."""
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _die_with(os.getppid())
+    from identity_em.engine.make import Workshop
+    from identity_em.store import Store
+
+    workshop = Workshop(Store(root), trainer)
+    with suppress(EOFError, OSError):
+        while True:
+            artefact = pipe.recv()
+            pipe.send(_attempt(workshop, artefact))
+    workshop.close()
+
+
+def _attempt(workshop: object, artefact: Artefact) -> tuple[str, str, int]:
+    from identity_em.engine.make import Workshop
+
+    assert isinstance(workshop, Workshop)
+    try:
+        return workshop.make(artefact), "", 0
+    except IdentityEmError as error:
+        return "failed", str(error), error.exit_code
+    except Exception as error:
+        import traceback
+
+        workshop.store.log(artefact).open("a").write(traceback.format_exc())
+        line = " ".join(f"{type(error).__name__}: {error}".split())
+        return "failed", f"{line} (see {workshop.store.log(artefact)})", 1
+
+
+def _die_with(parent: int) -> None:
+    """End this process group within a second of its parent's end, also after kill -9."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _kill(process: BaseProcess) -> None:
+    if process.pid is None:
+        return
+    for end in (lambda pid: os.killpg(pid, signal.SIGKILL), lambda pid: os.kill(pid, signal.SIGKILL)):
+        with suppress(ProcessLookupError, PermissionError):
+            end(process.pid)

@@ -1,0 +1,194 @@
+"""How each of the four artefacts is made: a pure function of its inputs into a folder that is whole or absent."""
+
+import json
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from identity_em import battery, provenance
+from identity_em.interventions import articles, folder as dataset_folder, recipes, summaries, system_prompts, wordings
+from identity_em.models import answers as answer_file
+from identity_em.records import Question
+from identity_em.store import Store
+from identity_em.study.artefacts import Artefact, Checkpoint, Dataset, FileRef, HubRef, Prompts, Responses, Scores
+
+Outcome = Literal["made", "reused", "busy"]
+ADAPTER = "adapter"
+ANSWERS = "answers.jsonl"
+SCORES = "scores.jsonl"
+
+
+class Workshop:
+    """One process's warm tools: a trainer and a resident model, each started when first needed."""
+
+    def __init__(self, store: Store, trainer: Path | None) -> None:
+        self.store = store
+        self._python = trainer
+        self._trainer: Any = None
+        self._resident: Any = None
+
+    def make(self, artefact: Artefact) -> Outcome:
+        """Make one artefact whose parents are there; `busy` where another maker holds it.
+
+        Raises:
+            IdentityEmError: It could not be made; nothing of it is in the store.
+        """
+        if self.store.has(artefact):
+            return "reused"
+        lock = self.store.lock(artefact)
+        if not lock.acquire():
+            return "busy"
+        with lock:
+            if self.store.has(artefact):
+                return "reused"
+            started = time.time()
+            self.store.write(artefact, lambda folder: self._facts(artefact, folder, started))
+        return "made"
+
+    def close(self) -> None:
+        """Stop the trainer."""
+        if self._trainer is not None:
+            self._trainer.close()
+
+    def _facts(self, artefact: Artefact, folder: Path, started: float) -> dict[str, Any]:
+        match artefact:
+            case Dataset():
+                facts = self._dataset(artefact, folder)
+            case Checkpoint():
+                facts = self._checkpoint(artefact, folder)
+            case Responses():
+                facts = self._responses(artefact, folder)
+            case Scores():
+                facts = self._scores(artefact, folder)
+            case _:
+                raise TypeError(f"no way to make a {artefact.kind}")
+        made = {"at": round(started, 3), "seconds": round(time.time() - started, 3)}
+        return {"facts": facts, "made": made, "provenance": provenance.here()}
+
+    def _dataset(self, dataset: Dataset, folder: Path) -> dict[str, Any]:
+        inputs = self.inputs(dataset.inputs)
+        examples = recipes.build(dataset.recipe, inputs, dataset.params, dataset.data_seed)
+        return dict(dataset_folder.fill(folder, dataset, examples, inputs))
+
+    def _checkpoint(self, checkpoint: Checkpoint, folder: Path) -> dict[str, Any]:
+        from identity_em.training.axolotl import Job, Trainer
+
+        assert checkpoint.parent is not None
+        assert checkpoint.dataset is not None
+        assert checkpoint.seed is not None
+        if self._trainer is None:
+            self._trainer = Trainer(self._python)
+        with self._scratch(checkpoint) as work:
+            job = Job(
+                settings=checkpoint.settings,
+                base=checkpoint.base.path,
+                base_name=checkpoint.base.name,
+                precision=checkpoint.base.precision,
+                rows=self.store.open(checkpoint.dataset) / "rows.jsonl",
+                chain=self._chain(checkpoint.parent),
+                mode=checkpoint.chain,
+                seed=checkpoint.seed,
+                out=folder / ADAPTER,
+                work=work,
+                log=self.store.log(checkpoint),
+            )
+            trained = self._trainer.train(job)
+        from identity_em.models import gate
+
+        chain = (*job.chain, job.out)
+        agreement = gate.check(self._model(checkpoint), chain, checkpoint.chain, job.out)
+        return {"outcome": "trained", **trained.model_dump(mode="json"), "gate": agreement.model_dump(mode="json")}
+
+    def _responses(self, responses: Responses, folder: Path) -> dict[str, Any]:
+        questions = self._questions(responses.prompts)
+        block = True
+        if responses.system_prompt is not None:
+            prompt = responses.system_prompt
+            block = prompt.block
+            questions = [
+                q.model_copy(update={"messages": system_prompts.apply(q.messages, prompt)}) for q in questions
+            ]
+        model = self._model(responses.checkpoint)
+        model.use(self._chain(responses.checkpoint), responses.checkpoint.chain)
+        if responses.sampling is None:
+            answers = model.probabilities(questions, block=block)
+        else:
+            texts = model.generate(questions, responses.sampling, responses.seed, block=block)
+            questions, answers = answer_file.sampled(questions, texts)
+        answer_file.write(questions, answers, folder / ANSWERS)
+        return {"questions": len(questions)}
+
+    def _scores(self, scores: Scores, folder: Path) -> dict[str, Any]:
+        asked = battery.get(scores.eval)
+        prompts = scores.responses.prompts
+        params = {**prompts.params, "judge": scores.judge}
+        pairs = answer_file.read(self.store.open(scores.responses) / ANSWERS)
+        rows = [score for question, answer in pairs for score in asked.read(question, answer, params)]
+        if asked.baselines is not None:
+            rows += asked.baselines(prompts, self.inputs(prompts.inputs))
+        text = "".join(row.model_dump_json(exclude_defaults=True) + "\n" for row in rows)
+        (folder / SCORES).write_text(text, encoding="utf-8")
+        unscored = sum(row.score is None for row in rows)
+        return {"rows": len(rows), "unscored": unscored}
+
+    def _questions(self, prompts: Prompts) -> list[Question]:
+        inputs = self.inputs(prompts.inputs)
+        if prompts.name == "summaries":
+            texts = articles.load_texts(inputs["articles"])
+            return summaries.questions(texts, wordings.get(prompts.params["wording"]))
+        return battery.get(prompts.name).questions(prompts, inputs)
+
+    def inputs(self, inputs: Mapping[str, FileRef | HubRef | Responses]) -> dict[str, Any]:
+        """Inputs as paths or texts; `other:NAME` gathered under `others`."""
+        found: dict[str, Any] = {}
+        for name, source in inputs.items():
+            if name.startswith("other:"):
+                found.setdefault("others", {})[name.removeprefix("other:")] = self._input(source)
+            else:
+                found[name] = self._input(source)
+        return found
+
+    def _input(self, source: FileRef | HubRef | Responses) -> Path | dict[str, str]:
+        match source:
+            case FileRef():
+                return source.checked()
+            case HubRef():
+                return articles.from_hub(source)
+            case Responses():
+                pairs = answer_file.read(self.store.open(source) / ANSWERS)
+                return {question.item: answer.text or "" for question, answer in pairs if answer.sample == 0}
+
+    def _chain(self, checkpoint: Checkpoint) -> tuple[Path, ...]:
+        return tuple(self.store.open(c) / ADAPTER for c in checkpoint.lineage)
+
+    def _model(self, checkpoint: Checkpoint) -> Any:
+        """The resident model of the checkpoint's base, loaded once."""
+        from identity_em.models.resident import Resident
+
+        if self._resident is None or self._resident.base != checkpoint.base:
+            self._resident = None
+            self._resident = Resident(checkpoint.base)
+        return self._resident
+
+    @contextmanager
+    def _scratch(self, artefact: Artefact) -> Iterator[Path]:
+        """A working folder outside the artefact's own, removed afterwards."""
+        import os
+
+        work = self.store.root / "partial" / f"work{artefact.key[:12]}-{os.getpid()}-training"
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+        try:
+            yield work
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def read_scores(folder: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a Scores folder."""
+    with (folder / SCORES).open(encoding="utf-8") as file:
+        for line in file:
+            yield json.loads(line)

@@ -1,0 +1,78 @@
+"""What is checked before anything is written or spent."""
+
+from pathlib import Path
+from typing import Any
+
+from identity_em import battery
+from identity_em.errors import DataError
+from identity_em.interventions import recipes
+from identity_em.pocket import shipped
+from identity_em.store import Store
+from identity_em.study import costs
+from identity_em.study.artefacts import Checkpoint, FileRef
+from identity_em.study.bases import check_resolved
+from identity_em.study.plan import Plan
+
+
+def check(plan: Plan, store: Store) -> None:
+    """Every file that the plan names can be used, the base is one model, and no row is too long.
+
+    Raises:
+        InputError: The first thing that is wrong.
+        GateFailed: Shipped pocket weights are not those that passed their gate.
+    """
+    check_resolved(plan.base, plan.located)
+    costs.costs(plan)
+    _items(plan)
+    if plan.base.name.startswith("pocket"):
+        shipped.check(Path(plan.base.path))
+    seen: set[str] = set()
+    for checkpoint in plan.trainings:
+        dataset = checkpoint.dataset
+        assert dataset is not None
+        if dataset.key not in seen and not store.has(checkpoint):
+            seen.add(dataset.key)
+            _lengths(checkpoint)
+
+
+def _items(plan: Plan) -> None:
+    """The questions of every eval whose inputs are files can be written."""
+    seen: set[str] = set()
+    for reading in plan.readings:
+        prompts = reading.scores.responses.prompts
+        inputs = {name: source for name, source in prompts.inputs.items() if isinstance(source, FileRef)}
+        if len(inputs) == len(prompts.inputs) and prompts.model_dump_json() not in seen:
+            seen.add(prompts.model_dump_json())
+            battery.get(prompts.name).questions(prompts, {name: ref.path for name, ref in inputs.items()})
+
+
+def _lengths(checkpoint: Checkpoint) -> None:
+    """No row exceeds the sequence length; the tokenizer is loaded only where bytes alone cannot tell."""
+    dataset, settings = checkpoint.dataset, checkpoint.settings
+    assert dataset is not None
+    if settings.get("overlong") == "drop" or not all(isinstance(s, FileRef) for s in dataset.inputs.values()):
+        return
+    paths: dict[str, Any] = {name: s.path for name, s in dataset.inputs.items() if isinstance(s, FileRef)}
+    limit = int(settings["sequence_len"])
+    rows = recipes.build(dataset.recipe, paths, dataset.params, dataset.data_seed)
+    # A token is at least one byte, and the chat layout adds well under 512 bytes to a row.
+    long = [i for i, r in enumerate(rows) if sum(len(m.content.encode()) for m in r.messages) + 512 > limit]
+    if not long:
+        return
+    from transformers import AutoTokenizer
+
+    from identity_em import chat
+
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint.base.path)
+    block = bool(settings.get("system_block", True))
+    over = [i + 1 for i in long if len(chat.row_ids(tokenizer, rows[i].messages, block=block)[0]) > limit]
+    if over:
+        files = ", ".join(str(p) for p in paths.values())
+        raise DataError(
+            file=files, line=over[0], found=f"{len(over)} rows longer than sequence_len {limit} (rows {_few(over)})",
+            wanted="rows that fit", do="raise sequence_len in the stage's settings, or set `overlong: drop` there",
+        )  # fmt: skip
+
+
+def _few(rows: list[int]) -> str:
+    return ", ".join(map(str, rows[:5])) + (", ..." if len(rows) > 5 else "")

@@ -1,0 +1,181 @@
+"""The matrix's loop: hand out what is ready, parents first, until everything is made or cannot be."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from identity_em.engine.local import Done, checkpoint_of
+from identity_em.errors import DamagedArtefact
+from identity_em.store import Store
+from identity_em.study.artefacts import Artefact, Checkpoint, Dataset
+
+_PRIORITY = {"dataset": 0, "checkpoint": 1, "responses": 2, "scores": 3}
+_BUSY_PAUSE = 0.25
+
+
+class Engine(Protocol):
+    """Where work runs: the one seam between the loop and processes, hosts or clusters."""
+
+    @property
+    def idle(self) -> list[str | None]:
+        """For each idle worker, the key of the checkpoint it has at hand."""
+
+    def submit(self, artefact: Artefact, near: str | None = None) -> None:
+        """Hand an artefact to an idle worker."""
+
+    def wait(self, timeout: float) -> list[Done]:
+        """What ended within `timeout` seconds."""
+
+    def close(self) -> None:
+        """Stop every worker."""
+
+
+@dataclass
+class Progress:
+    """How far a run is; `running` maps keys to start times (monotonic seconds)."""
+
+    wanted: Sequence[Artefact]
+    made: dict[str, float] = field(default_factory=dict)
+    reused: set[str] = field(default_factory=set)
+    failed: dict[str, Done] = field(default_factory=dict)
+    blocked: dict[str, str] = field(default_factory=dict)
+    remade: list[str] = field(default_factory=list)
+    running: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def done(self) -> int:
+        """Artefacts that are there."""
+        return len(self.made) + len(self.reused)
+
+    def has(self, artefact: Artefact) -> bool:
+        """Whether the artefact is there."""
+        return artefact.key in self.made or artefact.key in self.reused
+
+    def seconds_left(self, workers: int) -> float | None:
+        """Mean seconds of each kind so far times what is left of it; None before there is anything to go by."""
+        spent: Counter[str] = Counter()
+        count: Counter[str] = Counter()
+        for artefact in self.wanted:
+            if artefact.key in self.made:
+                spent[group(artefact)] += self.made[artefact.key]  # type: ignore[assignment]  # seconds
+                count[group(artefact)] += 1
+        left = [a for a in self.wanted if not self.has(a) and a.key not in self.failed and a.key not in self.blocked]
+        if not count:
+            return None
+        overall = sum(spent.values()) / sum(count.values())
+        return sum(spent[group(a)] / count[group(a)] if count[group(a)] else overall for a in left) / max(1, workers)
+
+
+def group(artefact: Artefact) -> str:
+    """Artefacts that take about as long as each other."""
+    match artefact:
+        case Checkpoint():
+            return f"training {artefact.dataset.recipe if artefact.dataset else ''}"
+        case Dataset():
+            return "dataset"
+        case _:
+            prompts = getattr(artefact, "prompts", None)
+            return f"{artefact.kind} {prompts.name if prompts else ''}"
+
+
+def run(
+    wanted: Sequence[Artefact], store: Store, start: Callable[[int], Engine], *, tell: Callable[[Progress], None]
+) -> Progress:
+    """Make every artefact that is not there.
+
+    Args:
+        wanted: Parents before children.
+        start: Makes the engine once it is known how many artefacts are left.
+        tell: Called whenever something changed, and a few times a second.
+
+    Returns:
+        What was made, reused, failed, and blocked by a failed parent.
+    """
+    progress = Progress(wanted)
+    for artefact in _sound(wanted, store, progress):
+        progress.reused.add(artefact.key)
+    left = [a for a in wanted if not progress.has(a)]
+    tell(progress)
+    if not left:
+        return progress
+    engine = start(len(left))
+    try:
+        _loop(left, engine, progress, tell)
+    finally:
+        engine.close()
+    return progress
+
+
+def _sound(wanted: Iterable[Artefact], store: Store, progress: Progress) -> list[Artefact]:
+    """What the store holds whole; damaged folders are set aside, so that they are made again."""
+    sound: list[Artefact] = []
+    for artefact in wanted:
+        if not store.folder(artefact).exists():
+            continue
+        try:
+            store.open(artefact)
+            sound.append(artefact)
+        except DamagedArtefact as damage:
+            store.set_aside(artefact)
+            progress.remade.append(str(damage))
+    return sound
+
+
+def _loop(left: list[Artefact], engine: Engine, progress: Progress, tell: Callable[[Progress], None]) -> None:
+    order = {a.key: i for i, a in enumerate(sorted(left, key=lambda a: _PRIORITY[a.kind]))}
+    waiting = {a.key: {p.key for p in a.needs if not progress.has(p)} for a in left}
+    children: dict[str, list[str]] = {}
+    for key, parents in waiting.items():
+        for parent in parents:
+            children.setdefault(parent, []).append(key)
+    todo = {a.key: a for a in left}
+    ready = {key for key, parents in waiting.items() if not parents}
+    not_before: dict[str, float] = {}
+    while todo:
+        now = time.monotonic()
+        for near in engine.idle:
+            pick = _pick([k for k in ready if not_before.get(k, 0) <= now], todo, order, near)
+            if pick is None:
+                break
+            ready.discard(pick)
+            progress.running[pick] = now
+            engine.submit(todo[pick], near)
+        for done in engine.wait(_BUSY_PAUSE):
+            key = done.artefact.key
+            progress.running.pop(key, None)
+            match done.outcome:
+                case "busy":
+                    not_before[key] = time.monotonic() + _BUSY_PAUSE
+                    ready.add(key)
+                case "failed":
+                    progress.failed[key] = done
+                    _block(key, children, todo, progress)
+                case outcome:
+                    todo.pop(key)
+                    progress.made.update({key: done.seconds}) if outcome == "made" else progress.reused.add(key)
+                    for child in children.get(key, ()):
+                        waiting[child].discard(key)
+                        if not waiting[child] and child in todo:
+                            ready.add(child)
+        tell(progress)
+
+
+def _pick(ready: list[str], todo: dict[str, Artefact], order: dict[str, int], near: str | None) -> str | None:
+    """The next artefact for a worker: one about the checkpoint it has at hand, else the first in order."""
+    if not ready:
+        return None
+    at_hand = [key for key in ready if near is not None and checkpoint_of(todo[key]) == near]
+    return min(at_hand or ready, key=order.__getitem__)
+
+
+def _block(failed: str, children: dict[str, list[str]], todo: dict[str, Artefact], progress: Progress) -> None:
+    """Give up everything that needs a failed artefact."""
+    todo.pop(failed, None)
+    stack = list(children.get(failed, ()))
+    while stack:
+        key = stack.pop()
+        if todo.pop(key, None) is not None:
+            progress.blocked[key] = failed
+            stack += children.get(key, ())

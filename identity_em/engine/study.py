@@ -1,0 +1,70 @@
+"""One study from plan to report: preflight, run, table, report."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from identity_em.engine import assemble, preflight
+from identity_em.engine.local import Local
+from identity_em.engine.run import Engine, Progress, run
+from identity_em.store import Store
+from identity_em.study.plan import Plan
+from identity_em.training import environment
+
+TABLE = "table.parquet"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a study ended.
+
+    Attributes:
+        report: Path of report.html; None where nothing could be read yet.
+        summary: Counts and paths, fit for JSON.
+        errors: One line for each artefact that failed, and for each that was damaged and remade.
+        exit_code: 0 where everything wanted is there.
+    """
+
+    report: Path | None
+    summary: dict[str, Any]
+    errors: tuple[str, ...]
+    exit_code: int
+
+
+def run_study(plan: Plan, root: Path, out: Path, workers: int, tell: Callable[[Progress], None]) -> Finished:
+    """Make what is missing, then write table and report.
+
+    Raises:
+        InputError: Something needed is not there or cannot be used; nothing was written.
+    """
+    store = Store(root)
+    preflight.check(plan, store)
+    trainer = environment.require_trainer() if any(not store.has(c) for c in plan.trainings) else None
+    store.check_writable()
+    store.sweep()
+
+    def start(left: int) -> Engine:
+        return Local(root, workers=min(workers, left), trainer=trainer)
+
+    progress = run(plan.artefacts, store, start, tell=tell)
+    missing = assemble.write(plan, store, out / TABLE)
+    from identity_em import report
+
+    path = report.build(out / TABLE, out) if missing < len(plan.readings) else None
+    return _finished(plan, progress, path, out)
+
+
+def _finished(plan: Plan, progress: Progress, report: Path | None, out: Path) -> Finished:
+    names = plan.labels()
+    failures = [f"{names.get(key, key[:12])}: {done.error}" for key, done in progress.failed.items()]
+    remade = [f"set aside and made again: {line}" for line in progress.remade]
+    counts = {
+        "made": len(progress.made),
+        "reused": len(progress.reused),
+        "failed": len(progress.failed),
+        "blocked": len(progress.blocked),
+    }
+    summary = {"study": plan.study.name, "artefacts": counts, "table": str(out / TABLE), "report": report and str(report)}
+    code = max((done.exit_code for done in progress.failed.values()), default=0)
+    return Finished(report=report, summary=summary, errors=(*remade, *failures), exit_code=code)
