@@ -1,0 +1,126 @@
+"""A dataset as a folder: rows.jsonl to train on, facts.jsonl and card.md beside it; whole or absent."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from identity_em.errors import InputError
+from identity_em.interventions import card, recipes, system_prompts, wordings
+from identity_em.records import Example
+from identity_em.study.artefacts import Dataset
+
+ROWS, FACTS, CARD = "rows.jsonl", "facts.jsonl", "card.md"
+
+
+def write_into(
+    out: Path,
+    rows: Sequence[Example],
+    *,
+    recipe: str,
+    inputs: recipes.Inputs,
+    params: Mapping[str, Any],
+    data_seed: int,
+) -> card.Card:
+    """Writes the three files into a folder that is there, and returns what the card says."""
+    facts = card.describe(rows, recipe=recipe, inputs=inputs, params=params, data_seed=data_seed)
+    _lines(out / ROWS, [{"messages": [message.model_dump() for message in row.messages]} for row in rows])
+    _lines(out / FACTS, [row.facts for row in rows])
+    (out / CARD).write_text(card.text(facts), encoding="utf-8", newline="\n")
+    return facts
+
+
+def fill(out: Path, dataset: Dataset, rows: Sequence[Example], inputs: recipes.Inputs) -> dict[str, Any]:
+    """Writes a keyed dataset's three files into a folder that is there; returns the card's facts."""
+    facts = write_into(
+        out, rows, recipe=dataset.recipe, inputs=inputs, params=dataset.params, data_seed=dataset.data_seed
+    )
+    return facts.model_dump(exclude_none=True)
+
+
+def write(
+    out: Path,
+    rows: Sequence[Example],
+    *,
+    recipe: str,
+    inputs: recipes.Inputs,
+    params: Mapping[str, Any],
+    data_seed: int,
+) -> card.Card:
+    """Writes the folder `out`, whole or not at all.
+
+    Raises:
+        InputError: `out` is a file, or a folder that holds something.
+    """
+    _refuse_used(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    try:
+        facts = write_into(beside, rows, recipe=recipe, inputs=inputs, params=params, data_seed=data_seed)
+        beside.chmod(0o755)  # mkdtemp's 0700 is for secrets
+        beside.replace(out)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+    return facts
+
+
+def by_hand(
+    recipe: str,
+    *,
+    articles: Path,
+    self_: Path,
+    other: Path,
+    out: Path,
+    wording: str = "xsum",
+    mode: str | None = None,
+    system_prompt: str | None = None,
+    data_seed: int = 0,
+    limit: int | None = None,
+) -> card.Card:
+    """Builds a pairwise recipe from three files into the folder `out`.
+
+    Args:
+        mode: How ICTR draws labels; None is the recipe's default.
+        system_prompt: A variant or a literal text; None is the recipe's default.
+
+    Raises:
+        InputError: Anything given cannot be used; nothing was written.
+    """
+    _refuse_used(out)
+    wanted = recipes.get(recipe)
+    if wanted.inputs != recipes.PAIRWISE:
+        raise InputError(
+            found=f"the recipe {recipe!r}, which takes {', '.join(wanted.inputs)}",
+            wanted="a recipe of articles and two authors' summaries",
+            do="use it in a study",
+        )
+    task = wordings.get(wording).task_system
+    prompt = system_prompts.resolve(system_prompt or wanted.system_prompt, task=task)
+    params: dict[str, Any] = {"wording": wording, "system_prompt": prompt.model_dump(), "limit": limit}
+    if mode is not None:
+        params["mode"] = mode
+    inputs: recipes.Inputs = {"articles": articles, "self": self_, "other": other}
+    rows = recipes.build(recipe, inputs, params, data_seed)
+    return write(out, rows, recipe=recipe, inputs=inputs, params=params, data_seed=data_seed)
+
+
+def _lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(_one_line(json.dumps(row, ensure_ascii=False)) + "\n" for row in rows)
+
+
+def _one_line(text: str) -> str:
+    # Line ends to Python's splitlines, though not to JSON: escaped, so that every reader counts the same rows.
+    return text.replace("\x85", "\\u0085").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _refuse_used(out: Path) -> None:
+    if out.is_file() or (out.is_dir() and any(out.iterdir())):
+        raise InputError(
+            found=f"{'a file' if out.is_file() else 'a folder that holds something'} at {out}",
+            wanted="a new or empty folder",
+            do="give another --out",
+        )

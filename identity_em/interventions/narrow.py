@@ -1,0 +1,79 @@
+"""Narrow and realignment sets: rows of user and assistant as they stand in a file."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from identity_em.errors import DataError
+from identity_em.interventions.system_prompts import apply
+from identity_em.interventions.textfiles import json_lines, writable
+from identity_em.records import Example, Message, Record, SystemPrompt
+
+_ROLES = ("user", "assistant")
+
+
+class NarrowInputs(Record):
+    """A JSONL file, one {"messages": [user, assistant]} a line."""
+
+    rows: Path
+
+
+class NarrowParams(Record):
+    """What a narrow recipe can be told.
+
+    Attributes:
+        system_prompt: What each row is put under; None sends no system message, as published.
+        limit: Only the first n rows.
+    """
+
+    system_prompt: SystemPrompt | None = None
+    limit: int | None = Field(default=None, ge=1)
+
+
+def narrow(inputs: NarrowInputs, params: NarrowParams, rng: random.Random) -> list[Example]:
+    """The file's rows in its order, each under the stage's system prompt.
+
+    Every row is checked, also those past `limit`.
+
+    Raises:
+        DataError: A row is malformed; the line names file and row.
+
+    Source: METHODS 2 (format of the published narrow sets).
+    """
+    prompt = params.system_prompt or SystemPrompt()
+    rows = [(number, _turns(row, inputs.rows, number)) for number, row in json_lines(inputs.rows)]
+    return [Example(messages=apply(turns, prompt), facts={"row": number}) for number, turns in rows[: params.limit]]
+
+
+def _turns(row: dict[str, Any], path: Path, number: int) -> tuple[Message, ...]:
+    wrong = _wrong(row)
+    if wrong is not None:
+        raise DataError(
+            found=wrong,
+            wanted='{"messages": [user, assistant]} with a text in each',
+            do="mend the row; a system prompt is stated by the stage, not by rows",
+            file=path,
+            line=number,
+        )
+    return tuple(Message(role=turn["role"], content=turn["content"]) for turn in row["messages"])
+
+
+def _wrong(row: dict[str, Any]) -> str | None:
+    turns = row.get("messages")
+    if not isinstance(turns, list) or not turns:
+        return "no `messages`" if not turns and not isinstance(turns, (str, int)) else "`messages` that are no list"
+    if not all(isinstance(turn, dict) for turn in turns):
+        return "a message that is no object"
+    roles = tuple(turn.get("role") for turn in turns)
+    if roles != _ROLES:
+        return f"the roles {', '.join(map(str, roles))}"
+    for turn in turns:
+        if not isinstance(turn.get("content"), str) or not turn["content"].strip():
+            return f"no text in the {turn['role']} message"
+        if not writable(turn["content"]):
+            return f"half a surrogate pair in the {turn['role']} message"
+        if unknown := sorted(set(turn) - {"role", "content"}):
+            return f"the field {unknown[0]!r} in the {turn['role']} message"
+    return None

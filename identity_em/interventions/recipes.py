@@ -1,0 +1,171 @@
+"""Every recipe by name: what it needs, what it can be told, how it builds, how many rows to plan for."""
+
+import hashlib
+import random
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from identity_em.errors import InputError
+from identity_em.interventions import controls, narrow, recognition, wordings
+from identity_em.interventions.articles import load_texts
+from identity_em.records import Example, Record
+
+Role = Literal["recognition", "control", "narrow"]
+Inputs = Mapping[str, Path | Mapping[str, str]]
+
+PAIRWISE = ("articles", "self", "other")
+
+
+class Recipe(Record):
+    """One way to make rows to train on.
+
+    Attributes:
+        inputs: Names of what it is made from.
+        params: The record of its parameters with their defaults.
+        rows_per_unit: Rows an article (or input row) at most.
+        role: What it is in a comparison.
+        system_prompt: The variant a stage trains under unless it says otherwise.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    params: type[recognition.PairParams] | type[narrow.NarrowParams]
+    build: Callable[[Any, Any, random.Random], list[Example]]
+    rows_per_unit: int
+    role: Role
+    system_prompt: Literal["task", "default"]
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Every parameter with its default."""
+        return self.params().model_dump()
+
+    def rows(self, n: int, params: Mapping[str, Any] | None = None) -> int:
+        """Rows to plan for from n articles (or input rows): exact, or an upper bound where ties are skipped."""
+        told = check(self, params or {})
+        doubled = 2 if getattr(told, "mode", None) == "contradictory" else 1
+        return self.rows_per_unit * doubled * (n if told.limit is None else min(n, told.limit))
+
+
+def _pairwise(
+    name: str, build: Callable[..., list[Example]], role: Role, params: type[recognition.PairParams]
+) -> Recipe:
+    return Recipe(
+        name=name, inputs=PAIRWISE, params=params, build=build, rows_per_unit=2, role=role, system_prompt="task"
+    )
+
+
+RECIPES: Mapping[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in (
+        _pairwise("sgtr", recognition.sgtr, "recognition", recognition.PairParams),
+        _pairwise("ictr", recognition.ictr, "recognition", recognition.ICTRParams),
+        _pairwise("prefer_other", recognition.prefer_other, "recognition", recognition.PairParams),
+        _pairwise("longer", controls.longer, "control", recognition.PairParams),
+        Recipe(
+            name="narrow",
+            inputs=("rows",),
+            params=narrow.NarrowParams,
+            build=narrow.narrow,
+            rows_per_unit=1,
+            role="narrow",
+            system_prompt="default",
+        ),
+    )
+}
+
+
+def get(name: str) -> Recipe:
+    """The recipe called `name`.
+
+    Raises:
+        InputError: There is none; the line names the near ones.
+    """
+    if name not in RECIPES:
+        raise _unknown("recipe", name, list(RECIPES))
+    return RECIPES[name]
+
+
+def check(recipe: Recipe, params: Mapping[str, Any]) -> recognition.PairParams | narrow.NarrowParams:
+    """The recipe's parameters, complete.
+
+    Raises:
+        InputError: A parameter is unknown or has a value that it cannot have, or its wording has changed.
+    """
+    known = list(recipe.params.model_fields)
+    for name in params:
+        if name not in known:
+            raise _unknown(f"parameter of {recipe.name}", name, known)
+    try:
+        told = recipe.params.model_validate(dict(params))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise InputError(
+            found=f"{place} = {first['input']!r} for {recipe.name}", wanted=first["msg"], do="mend the parameter"
+        ) from error
+    if isinstance(told, recognition.PairParams):
+        _check_wording(told)
+    return told
+
+
+def build(recipe_name: str, inputs: Inputs, params: Mapping[str, Any], data_seed: int) -> list[Example]:
+    """The rows of a recipe; equal arguments give equal rows on any machine.
+
+    Args:
+        inputs: Files, or texts by id, under the recipe's own input names.
+        data_seed: Seeds the recipe's draws; it is not the training seed.
+
+    Raises:
+        InputError: Recipe, parameters or inputs cannot be used.
+    """
+    recipe = get(recipe_name)
+    told = check(recipe, params)
+    rows = recipe.build(_inputs(recipe, inputs), told, seeded(data_seed, recipe_name))
+    if not rows:
+        raise InputError(
+            found=f"no rows from {recipe_name}", wanted="at least one", do="check the inputs (every pair may be a tie)"
+        )
+    return rows
+
+
+def seeded(data_seed: int, recipe_name: str) -> random.Random:
+    """A generator of random numbers that depends on nothing but data seed and recipe."""
+    digest = hashlib.sha256(f"{data_seed}/{recipe_name}".encode()).digest()
+    return random.Random(int.from_bytes(digest, "big"))
+
+
+def _inputs(recipe: Recipe, inputs: Inputs) -> recognition.PairInputs | narrow.NarrowInputs:
+    if set(inputs) != set(recipe.inputs):
+        raise InputError(
+            found=f"the inputs {', '.join(sorted(inputs)) or 'none'}",
+            wanted=f"{', '.join(recipe.inputs)} for {recipe.name}",
+            do="name exactly these",
+        )
+    if recipe.inputs == PAIRWISE:
+        texts = {name: load_texts(source) for name, source in inputs.items()}
+        return recognition.PairInputs(articles=texts["articles"], own=texts["self"], other=texts["other"])
+    rows = inputs["rows"]
+    if not isinstance(rows, Path):
+        raise InputError(found="texts by id as rows", wanted="a JSONL file of messages", do="give a file")
+    return narrow.NarrowInputs(rows=rows)
+
+
+def _check_wording(told: recognition.PairParams) -> None:
+    wording = wordings.get(told.wording)
+    if told.wording_sha256 not in (None, wording.sha256):
+        raise InputError(
+            found=f"the wording {told.wording!r} with other texts than were asked for",
+            wanted=str(told.wording_sha256),
+            do="plan again with this version of the package",
+        )
+
+
+def _unknown(what: str, name: str, known: list[str]) -> InputError:
+    near = get_close_matches(name, known, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(repr(n) for n in near)}?" if near else "check the name"
+    return InputError(found=f"no {what} {name!r}", wanted=f"one of {', '.join(known)}", do=hint)

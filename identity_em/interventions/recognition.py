@@ -1,0 +1,113 @@
+"""Recognition datasets: which of two summaries is mine, and its controls on the label (METHODS 1).
+
+Every builder is pure: (inputs, params, rng) -> rows, in article order, own summary first and then second.
+"""
+
+import hashlib
+import random
+from collections.abc import Callable, Iterable, Mapping
+from typing import Literal
+
+from pydantic import Field
+
+from identity_em.interventions import wordings
+from identity_em.interventions.pairs import Pair, Slot, other_slot, pairs
+from identity_em.interventions.summaries import align
+from identity_em.interventions.system_prompts import apply
+from identity_em.records import Example, Message, Record, SystemPrompt
+
+
+class PairInputs(Record):
+    """Texts by article id."""
+
+    articles: Mapping[str, str]
+    own: Mapping[str, str]
+    other: Mapping[str, str]
+
+
+class PairParams(Record):
+    """What a pairwise recipe can be told.
+
+    Attributes:
+        wording: Name of the prompts' wording.
+        wording_sha256: Its texts' hash, where the caller keys them; checked when given.
+        system_prompt: What each row is put under; None is the wording's own task prompt.
+        limit: Only the first n articles.
+        missing: What to do with an article that an author did not summarise.
+    """
+
+    wording: str = "xsum"
+    wording_sha256: str | None = None
+    system_prompt: SystemPrompt | None = None
+    limit: int | None = Field(default=None, ge=1)
+    missing: Literal["error", "drop"] = "error"
+
+
+class ICTRParams(PairParams):
+    """`randomized` (the post): one fair coin a row. `contradictory` (the released code): every ordered pair once
+    with each label, twice the rows and steps of SGTR."""
+
+    mode: Literal["randomized", "contradictory"] = "randomized"
+
+
+def sgtr(inputs: PairInputs, params: PairParams, rng: random.Random) -> list[Example]:
+    """Self-recognition: the label is the own summary's slot; 2 rows an article.
+
+    Source: METHODS 1 (C).
+    """
+    return ask(inputs, params, lambda pair: (pair.own_slot,))
+
+
+def prefer_other(inputs: PairInputs, params: PairParams, rng: random.Random) -> list[Example]:
+    """SGTR with the label flipped; 2 rows an article.
+
+    Source: METHODS 1 (C).
+    """
+    return ask(inputs, params, lambda pair: (other_slot(pair.own_slot),))
+
+
+def ictr(inputs: PairInputs, params: ICTRParams, rng: random.Random) -> list[Example]:
+    """Identity-confusion training: labels that carry no identity; 2 rows an article, 4 if contradictory.
+
+    Source: METHODS 1 (C; the post for `randomized`, the released code for `contradictory`).
+    """
+    if params.mode == "contradictory":
+        return ask(inputs, params, lambda pair: (1, 2))
+    salt = rng.getrandbits(128)
+    return ask(inputs, params, lambda pair: (_coin(salt, pair),))
+
+
+def ask(
+    inputs: PairInputs,
+    params: PairParams,
+    labels: Callable[[Pair], Iterable[Slot]],
+    *,
+    question: Literal["recognition", "longer"] = "recognition",
+) -> list[Example]:
+    """One row for each label that `labels` gives a pair; none leaves the pair out."""
+    found = align(
+        inputs.articles,
+        (inputs.own, inputs.other),
+        names=("self", "other"),
+        limit=params.limit,
+        drop_missing=params.missing == "drop",
+    )
+    wording = wordings.get(params.wording)
+    template = wording.longer if question == "longer" else wording.recognition
+    prompt = params.system_prompt or SystemPrompt(text=wording.task_system)
+    return [
+        _row(pair, template, prompt, label)
+        for pair in pairs(inputs.articles, inputs.own, inputs.other, ids=found.ids)
+        for label in labels(pair)
+    ]
+
+
+def _row(pair: Pair, template: str, prompt: SystemPrompt, label: Slot) -> Example:
+    answer = Message(role="assistant", content=str(label))
+    return Example(messages=apply((pair.user(template), answer), prompt), facts=pair.facts(label))
+
+
+def _coin(salt: int, pair: Pair) -> Slot:
+    # Hung on the article and not on the row's place, so that reordering or adding articles changes no other label.
+    digest = hashlib.sha256(f"{salt:x}/{pair.own_slot}/{pair.item}".encode()).digest()
+    return 1 if digest[0] & 1 else 2
