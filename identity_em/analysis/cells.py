@@ -1,0 +1,117 @@
+"""The tidy table cut into cells (one arm, one reading), each as a matrix of items x seeds with its quality.
+
+Orders are averaged within an item, samples within an order; unscored rows are in no mean. All cells are made in a few
+passes over the table, so that the cost grows with its rows and not with the number of cells.
+"""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from identity_em.analysis.stats import BASE_SEED
+from identity_em.records import Record
+
+KEY: Final = ("arm", "eval", "eval_version", "metric", "eval_system_prompt", "author", "comparator", "judge")
+ITEM: Final = ("dimension", "comparator", "item")
+Key = tuple[str, ...]
+Whole = npt.NDArray[np.int64]
+
+
+class Quality(Record):
+    """What must stand beside a mean: how many rows were read, and how.
+
+    Attributes:
+        order_bias: Mean of (score in order 0 - score in order 1) over items scored in both; None for one order.
+        option_mass: Mean probability on all options; None where it was not measured.
+        above_half: Share of scored rows above .5 (for a probability of the right option: the accuracy).
+    """
+
+    rows: int = 0
+    scored: int = 0
+    order_bias: float | None = None
+    option_mass: float | None = None
+    above_half: float | None = None
+
+    @property
+    def unscored(self) -> float:
+        """Share of rows without a score."""
+        return 1 - self.scored / self.rows if self.rows else 0.0
+
+
+class Cells:
+    """Every cell of a table by its key.
+
+    Attributes:
+        matrices: Key to items x seeds (NaN where unscored; seeds as columns, BASE_SEED for a run without one). The
+            items are a MultiIndex of dimension, comparator and item.
+        qualities: Key to quality.
+    """
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        cell, keys = _coded(frame, KEY)
+        item, items = _coded(frame, ITEM)
+        plain = pd.DataFrame(
+            {
+                "cell": cell,
+                "item": item,
+                "seed": frame["seed"].astype("Int64").fillna(BASE_SEED).to_numpy(dtype=np.int64),
+                "order": frame["order"].to_numpy(),
+                "score": frame["score"].to_numpy(dtype=np.float64),
+                "mass": frame["option_mass"].to_numpy(dtype=np.float64),
+            }
+        )
+        by_order = plain.groupby(["cell", "item", "seed", "order"])["score"].mean().unstack("order")
+        self.matrices: dict[Key, pd.DataFrame] = _matrices(by_order, keys, items)
+        self.qualities: dict[Key, Quality] = _qualities(plain, by_order, keys)
+
+
+def _coded(frame: pd.DataFrame, names: tuple[str, ...]) -> tuple[Whole, list[Key]]:
+    """A number per row for its combination of texts, and the combinations by that number."""
+    mixed = np.zeros(len(frame), dtype=np.int64)
+    for name in names:
+        codes, texts = pd.factorize(frame[name])
+        mixed = mixed * max(len(texts), 1) + codes
+    _, first, number = np.unique(mixed, return_index=True, return_inverse=True)
+    there = frame.iloc[first]
+    return number, list(zip(*(there[name].astype(str) for name in names), strict=True))
+
+
+def _matrices(by_order: pd.DataFrame, keys: list[Key], items: list[Key]) -> dict[Key, pd.DataFrame]:
+    by_seed = by_order.mean(axis=1).unstack("seed")
+    cells = by_seed.index.get_level_values("cell").to_numpy()
+    numbers = by_seed.index.get_level_values("item").to_numpy()
+    matrices = {}
+    for cell, key in enumerate(keys):
+        mine = cells == cell
+        index = pd.MultiIndex.from_tuples([items[number] for number in numbers[mine]], names=ITEM)
+        matrix = by_seed[mine].set_axis(index, axis=0).dropna(axis=1, how="all")
+        matrices[key] = matrix.sort_index()
+    return matrices
+
+
+def _qualities(plain: pd.DataFrame, by_order: pd.DataFrame, keys: list[Key]) -> dict[Key, Quality]:
+    """Quality per cell; groups are in the order of the keys, since every key has rows."""
+    plain["above"] = (plain["score"] > 0.5).astype("float64").where(plain["score"].notna())
+    cells = plain.groupby("cell")
+    both = {0, 1} <= set(by_order.columns)
+    bias = by_order[0] - by_order[1] if both else by_order.mean(axis=1) * np.nan
+    return {
+        key: Quality(
+            rows=int(rows), scored=int(scored), order_bias=_known(b), option_mass=_known(m), above_half=_known(a)
+        )
+        for key, rows, scored, b, m, a in zip(
+            keys,
+            cells["score"].size().to_numpy(),
+            cells["score"].count().to_numpy(),
+            bias.groupby(level="cell").mean().to_numpy(dtype=np.float64),
+            cells["mass"].mean().to_numpy(dtype=np.float64),
+            cells["above"].mean().to_numpy(dtype=np.float64),
+            strict=True,
+        )
+    }
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

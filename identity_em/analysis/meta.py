@@ -1,0 +1,115 @@
+"""What a tidy table says about itself: the study as declared, the evals' cards, the plan and the provenance.
+
+It travels inside the table's file, so that a report needs nothing else. It holds no time and no path, so that
+two runs of one study write the same bytes.
+"""
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from identity_em.records import Record
+from identity_em.study.declared import Arm, Check
+from identity_em.study.declared import Contrast as ContrastMeta
+
+__all__ = [
+    "ARROW",
+    "Check",
+    "ContrastMeta",
+    "EvalMeta",
+    "Meta",
+    "MetricMeta",
+    "PlanMeta",
+    "Provenance",
+    "StageMeta",
+    "Stages",
+    "arm_name",
+]
+
+ARROW = " -> "
+Stages = Arm
+
+
+def arm_name(stages: Stages | list[str]) -> str:
+    """The arm as people write it: stages joined by an arrow; "base" for no stage."""
+    return ARROW.join(stages) if stages else "base"
+
+
+class StageMeta(Record):
+    """One stage as it was trained; `rows`, `steps` and `tokens` are None where they are not known."""
+
+    dataset: str
+    system_prompt: str = "default"
+    rows: int | None = None
+    steps: int | None = None
+    tokens: int | None = None
+
+
+class MetricMeta(Record):
+    """A metric's title and the direction that is better ("none" where neither is)."""
+
+    title: str
+    better: Literal["higher", "lower", "none"] = "none"
+
+
+class EvalMeta(Record):
+    """An eval as it was asked.
+
+    Attributes:
+        items: Where its items came from, in words ("pocket world 0", "published").
+        card: The text of its card, or a line of it.
+    """
+
+    version: int
+    metrics: dict[str, MetricMeta] = Field(default_factory=dict)
+    items: str = ""
+    card: str = ""
+
+
+class PlanMeta(Record):
+    """How many trainings the study took, how many without sharing, and how many artefacts."""
+
+    trainings: int = 0
+    naive_trainings: int = 0
+    artefacts: int = 0
+    shared: int = 0
+
+
+class Provenance(Record):
+    """What made the table: library versions, commit, and the trainer's own facts."""
+
+    versions: dict[str, str] = Field(default_factory=dict)
+    commit: str | None = None
+    dirty: bool = False
+    trainer: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("versions", "trainer")
+    @classmethod
+    def _sorted(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return dict(sorted(value.items()))
+
+
+class Meta(Record):
+    """The study behind a table; `arms` in declared order, () being the base."""
+
+    study: str
+    base: str
+    chain: str = "live"
+    seeds: tuple[int, ...] = ()
+    arms: tuple[Stages, ...] = ()
+    stages: dict[str, StageMeta] = Field(default_factory=dict)
+    contrasts: dict[str, ContrastMeta] = Field(default_factory=dict)
+    checks: tuple[Check, ...] = ()
+    evals: dict[str, EvalMeta] = Field(default_factory=dict)
+    plan: PlanMeta = PlanMeta()
+    provenance: Provenance = Provenance()
+    notes: tuple[str, ...] = ()
+
+    def metric(self, eval_name: str, metric: str) -> MetricMeta:
+        """What is known of a metric; its own name where the study says nothing."""
+        known = self.evals[eval_name].metrics if eval_name in self.evals else {}
+        return known.get(metric, MetricMeta(title=metric.replace("_", " ")))
+
+    def version(self, eval_name: str) -> str:
+        """The eval's version as text; "" where the study does not list the eval."""
+        return str(self.evals[eval_name].version) if eval_name in self.evals else ""

@@ -1,0 +1,5 @@
+"""The report: one tidy table in, HTML, Markdown and figures out; needs no torch."""
+
+from identity_em.report.html import build
+
+__all__ = ["build"]

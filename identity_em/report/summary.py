@@ -1,0 +1,97 @@
+"""The head of a report: what the statistics say, in sentences that claim no more than the intervals do."""
+
+from identity_em.analysis.contrasts import Difference, Finding, differ
+from identity_em.analysis.meta import Stages
+from identity_em.report import quality, recognition, words
+from identity_em.report.content import Point, Section
+from identity_em.report.view import View
+
+
+def summary(view: View) -> Section:
+    """The summary section."""
+    points = [*_manipulations(view), *_contrasts(view), *_recognition(view)]
+    return Section(ident="summary", title="Summary", words=(_opening(view), _units(view)), points=tuple(points))
+
+
+def _opening(view: View) -> str:
+    seeds = len(view.meta.seeds)
+    runs = f"{seeds} training seeds" if seeds != 1 else "one training seed"
+    said = f"{len(view.arms)} arms of {view.meta.base}, {runs}, were asked {len(_evals(view))} evals."
+    if not view.checks:
+        return f"{said} The study declares no checks of its instrument."
+    held = sum(1 for result in view.checks if result.holds)
+    failed = [result.check.says for result in view.checks if not result.holds]
+    tail = "" if not failed else f" Not shown: {'; '.join(failed)}. Read what follows with that in mind."
+    return f"{said} {held} of {len(view.checks)} checks of the instrument hold in every seed.{tail}"
+
+
+def _units(view: View) -> str:
+    if len(view.meta.seeds) == 1:
+        return (
+            "One training seed: every interval is over items and says nothing about other training runs. "
+            "An interval that spans zero is called inconclusive."
+        )
+    return (
+        "Intervals are 95 %, over training seeds (Student t) on the items asked; the base is one run and carries an "
+        "interval over items. An interval that spans zero is called inconclusive, which is not the same as no effect."
+    )
+
+
+def _evals(view: View) -> set[str]:
+    return {stratum.eval for stratum in view.asked}
+
+
+def _manipulations(view: View) -> list[Point]:
+    points = []
+    for arm in view.references:
+        said = [_said(view, arm, differ(view.readings, arm, (), s), i) for i, s in enumerate(view.outcomes)]
+        if any(said):
+            points.append(Point(lead=f"{words.arm(arm)} against base", text="; ".join(filter(None, said)) + "."))
+    return points
+
+
+def _said(view: View, arm: Stages, found: Difference, index: int) -> str:
+    if found.direction == "not measured":
+        return ""
+    stratum = view.outcomes[index]
+    return f"{words.title(view.meta, stratum)} {words.verdict(found)}{quality.note(view, [arm, ()], stratum)}"
+
+
+def _contrasts(view: View) -> list[Point]:
+    points = []
+    for name, contrast in view.meta.contrasts.items():
+        if contrast.treatment in view.references and not contrast.reference:
+            continue  # said above, as the manipulation
+        found = [f for s in view.outcomes for f in view.of(s) if f.name == name]
+        against = f"{words.arm(contrast.treatment)} against {words.arm(contrast.reference)}"
+        beyond = f", beyond the control {words.arm(contrast.control)}" if contrast.control else ", no control declared"
+        if found:
+            text = "; ".join(_finding(view, finding) for finding in found)
+            points.append(Point(lead=name, text=f"{against}{beyond}: {text}."))
+    return points
+
+
+def _finding(view: View, finding: Finding) -> str:
+    title = words.title(view.meta, finding.stratum)
+    if not finding.readable:
+        return f"{title} not interpreted ({words.arm(finding.contrast.reference)} not shown to differ from base)"
+    contrast = finding.contrast
+    arms = [contrast.treatment, contrast.reference, *([contrast.control] if contrast.control else [])]
+    unread = quality.note(view, arms, finding.stratum)
+    return f"{title} {words.verdict(finding.excess or finding.treatment)}{unread}"
+
+
+def _recognition(view: View) -> list[Point]:
+    rows = recognition.before_and_after(view.readings, view.prompt, view.references)
+    points = []
+    for arm, author in dict.fromkeys((row.arm, row.author) for row in rows):
+        said = "; ".join(_recognised(row) for row in rows if (row.arm, row.author) == (arm, author))
+        lead = f"Self-recognition after {words.arm(arm)}, {author} summaries"
+        points.append(Point(lead=lead, text=f"{said}."))
+    return points
+
+
+def _recognised(row: recognition.Row) -> str:
+    said = f"against {row.comparator} {words.verdict(row.change)}, to {words.number(row.after.mean)}"
+    best = row.shortcut_after
+    return said if best is None else f"{said} (a shortcut alone reaches {words.number(best.estimate.mean)})"
