@@ -1,0 +1,44 @@
+"""`make bench`: ratios against the peers run beside us, printed and written to reports/bench.md."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench import closed_questions, stages, storage
+from bench.rows import Row
+from identity_em.provenance import commit, versions
+
+PARTS = {
+    "Closed questions, CPU ms an item (one thread, same items, same model)": closed_questions.rows,
+    "Training": stages.rows,
+    "Storage": storage.rows,
+}
+
+
+def main() -> None:
+    """Run the parts named on the command line (all by default) and write what they gave."""
+    lines = [
+        "# Benchmarks",
+        "",
+        f"{datetime.now(UTC):%Y-%m-%d}, commit {commit().get('commit', 'unknown')[:12]}. Ratios are to the peer run "
+        "beside it on the same machine; absolute figures are of a shared two-core machine and only for orientation.",
+        "Versions: " + ", ".join(f"{name} {version}" for name, version in versions().items()) + ".",
+    ]
+    for title, part in PARTS.items():
+        if len(sys.argv) > 1 and not any(word.lower() in title.lower() for word in sys.argv[1:]):
+            continue
+        lines += ["", f"## {title}", "", "| what | value | ratio | against |", "|---|---:|---:|---|"]
+        for row in part():
+            lines.append(_line(row))
+            print(f"{row.name:60} {row.value:10.3f}   {row.ratio:6.2f} x {row.against}", flush=True)
+    Path("reports/bench.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _line(row: Row) -> str:
+    return f"| {row.name} | {row.value:.3f} | {row.ratio:.2f} | {row.against} |"
+
+
+if __name__ == "__main__":
+    main()

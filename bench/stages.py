@@ -1,0 +1,93 @@
+"""Six chained stages through one warm trainer, beside six bare `axolotl train` runs on the same rows and settings."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bench.rows import Row
+from identity_em.interventions import folder as dataset_folder
+from identity_em.interventions import recipes
+from identity_em.resources import folder
+from identity_em.training.axolotl import Trainer
+from identity_em.training.environment import require_trainer
+from identity_em.training.jobs import Job
+from identity_em.training.settings import settings
+
+STAGES = 6
+_BASE = folder("pocket") / "weights" / "world-0"
+
+
+def rows() -> list[Row]:
+    """CPU seconds of all child processes (single thread each), and wall seconds."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        data = scratch / "data"
+        data.mkdir()
+        source = {"rows": folder("pocket") / "data" / "em.jsonl"}
+        built = recipes.build("narrow", source, {}, 0)
+        dataset_folder.write_into(data, built, recipe="narrow", inputs=source, params={}, data_seed=0)
+        bare = _measured(lambda: [_bare(data / "rows.jsonl", scratch / f"bare-{i}", i) for i in range(STAGES)])
+        ours = _measured(lambda: _chained(data / "rows.jsonl", scratch))
+    return [
+        Row(f"{STAGES} bare `axolotl train`, CPU s", bare[0], 1.0, "bare"),
+        Row(f"{STAGES} chained stages, warm trainer, CPU s", ours[0], ours[0] / bare[0], "bare"),
+        Row(f"{STAGES} bare `axolotl train`, wall s", bare[1], 1.0, "bare"),
+        Row(f"{STAGES} chained stages, warm trainer, wall s", ours[1], ours[1] / bare[1], "bare"),
+    ]
+
+
+def _measured(work: Any) -> tuple[float, float]:
+    def spent() -> float:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
+    cpu, wall = spent(), time.perf_counter()
+    work()
+    return spent() - cpu, time.perf_counter() - wall
+
+
+def _chained(rows_file: Path, scratch: Path) -> None:
+    with Trainer() as trainer:
+        chain: tuple[Path, ...] = ()
+        for i in range(STAGES):
+            job = Job(
+                settings=settings("pocket"),
+                base=str(_BASE),
+                base_name="pocket",
+                rows=rows_file,
+                chain=chain,
+                seed=i,
+                precision="fp32",
+                out=scratch / f"ours-{i}",
+                work=scratch / f"work-{i}",
+                log=scratch / f"{i}.log",
+            )
+            trainer.train(job)
+            chain = (*chain, job.out)
+
+
+def _bare(rows_file: Path, out: Path, seed: int) -> None:
+    """Axolotl as its documentation says, each stage on the base."""
+    ours = settings("pocket")
+    body: dict[str, Any] = {name: value for name, value in ours.items() if name not in ("overlong", "system_block")}
+    body |= {"base_model": str(_BASE), "seed": seed, "output_dir": str(out), "dataset_prepared_path": f"{out}-prepared"}
+    body["datasets"] = [{**ours["datasets"][0], "path": str(rows_file), "ds_type": "json", "split": "train"}]
+    config = out.with_suffix(".yml")
+    config.write_text(yaml.safe_dump(body))
+    quiet = {"AXOLOTL_DO_NOT_TRACK": "1", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    python = require_trainer()
+    done = subprocess.run(
+        [str(python.parent / "axolotl"), "train", str(config)], capture_output=True, text=True, check=False,
+        env={**os.environ, **quiet, "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}"},
+    )  # fmt: skip
+    if done.returncode or "Model successfully saved to" not in done.stdout + done.stderr:
+        raise RuntimeError(f"the bare run failed: {(done.stdout + done.stderr)[-2000:]}")
