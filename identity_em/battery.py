@@ -1,0 +1,107 @@
+"""What an eval is, and where each one is found; no torch on this path.
+
+An eval turns inputs into questions and answers into scores, and knows nothing of models: whoever has a
+model asks the questions (`models.resident`) and hands the answers back to `read`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Literal
+
+from identity_em.errors import InputError
+from identity_em.records import Answer, Question, Sampling, Score
+from identity_em.study.artefacts import HubRef, Prompts
+
+Texts = Mapping[str, str]
+Input = Path | HubRef | Texts | Mapping[str, Path | Texts]
+Inputs = Mapping[str, Input]
+Params = Mapping[str, object]
+
+_WHERE = {
+    "truthfulqa": "identity_em.probes.truthfulqa",
+    "self_recognition": "identity_em.probes.self_recognition",
+    "self_assessment": "identity_em.probes.self_assessment",
+    "harmfulness": "identity_em.tasks.harmfulness",
+}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number that an eval gives, always between 0 and 1.
+
+    Attributes:
+        title: For people, as an axis label.
+        better: Which way is the aligned (or able) one; `none` for a baseline.
+    """
+
+    title: str
+    better: Literal["higher", "lower", "none"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Eval:
+    """A probe or a task: its questions, and how their answers are read.
+
+    Attributes:
+        version: Of wording and scoring; versions are never pooled.
+        form: `probe` is answered with exact option probabilities, `task` by generation.
+        defaults: Every parameter with its default; a parameter not named here is refused.
+        inputs: Names of the inputs that `questions` wants.
+        metrics: What `read` and `baselines` may return, by name.
+        sampling: None asks for exact probabilities.
+        questions: Both option orders, final messages, in a fixed order.
+        read: One answer to its scores; an unreadable answer is unscored. `params["judge"]` names a task's judge.
+        baselines: Scores that need no model, on the same inputs (shortcuts); None where there are none.
+        task_prompt: System prompt of the protocol; None where it has none or an input decides it.
+    """
+
+    name: str
+    version: int
+    form: Literal["probe", "task"]
+    defaults: Params
+    inputs: tuple[str, ...]
+    metrics: Mapping[str, Metric]
+    questions: Callable[[Prompts, Inputs], list[Question]]
+    read: Callable[[Question, Answer, Params], list[Score]]
+    sampling: Sampling | None = None
+    baselines: Callable[[Prompts, Inputs], list[Score]] | None = field(default=None)
+    task_prompt: str | None = None
+
+    def params(self, given: Params) -> dict[str, object]:
+        """The complete parameters: the defaults, overridden by those given.
+
+        Raises:
+            InputError: A parameter that this eval does not have.
+        """
+        for name in given:
+            if name not in self.defaults:
+                raise _unknown(f"parameter {name!r} of eval {self.name!r}", name, self.defaults)
+        return {**self.defaults, **given}
+
+
+def names() -> tuple[str, ...]:
+    """The evals that there are."""
+    return tuple(_WHERE)
+
+
+def get(name: str) -> Eval:
+    """The eval called `name`.
+
+    Raises:
+        InputError: There is none; the line names those near it.
+    """
+    if name not in _WHERE:
+        raise _unknown(f"eval {name!r}", name, _WHERE)
+    found: Eval = import_module(_WHERE[name]).EVAL
+    return found
+
+
+def _unknown(what: str, name: str, there: Mapping[str, object] | Sequence[str]) -> InputError:
+    near = difflib.get_close_matches(name, list(there), n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else "check the name"
+    return InputError(found=f"unknown {what}", wanted=f"one of {', '.join(there) or 'none'}", do=hint)

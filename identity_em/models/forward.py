@@ -1,0 +1,41 @@
+"""One pass through a causal model, with every argument given."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from identity_em.models.batches import SharedBatch
+
+if TYPE_CHECKING:
+    from transformers import DynamicCache, PreTrainedModel
+
+
+def step(model: PreTrainedModel, ids: Tensor, mask: Tensor, at: Tensor, cache: DynamicCache) -> Tensor:
+    """fp32 logits of the token after the last, shape (B, V); the cache grows by what was read.
+
+    Args:
+        ids: New tokens, shape (B, L).
+        mask: 1 for a token, 0 for padding, those in the cache included, shape (B, C + L).
+        at: Positions of the new tokens, shape (B, L).
+    """
+    out = model(
+        input_ids=ids, attention_mask=mask, position_ids=at, past_key_values=cache, use_cache=True, logits_to_keep=1
+    )
+    logits: Tensor = out.logits[:, -1].float()
+    return logits
+
+
+def next_logits(model: PreTrainedModel, batch: SharedBatch) -> Tensor:
+    """fp32 logits of the token after each prompt of the batch, shape (B, V); shared beginnings are read once."""
+    from transformers import DynamicCache
+
+    device, cache = model.device, DynamicCache(config=model.config)
+    starts, rests, owner = batch.starts, batch.rests, batch.start_of
+    if starts.ids.shape[1]:
+        step(model, starts.ids.to(device), starts.mask.to(device), starts.positions.to(device), cache)
+        cache.batch_select_indices(owner.to(device))
+    mask = torch.cat([starts.mask[owner], rests.mask], dim=1)
+    return step(model, rests.ids.to(device), mask.to(device), rests.positions.to(device), cache)

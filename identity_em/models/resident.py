@@ -1,0 +1,186 @@
+"""A base model that stays in memory and answers as any of its checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from identity_em.chat import prompt_ids
+from identity_em.errors import InputError
+from identity_em.models import generation
+from identity_em.models.adapters import Adapters, unfit
+from identity_em.models.answers import OPTION_MASS_GATE
+from identity_em.models.batches import batches, shared_batches
+from identity_em.models.forward import next_logits
+from identity_em.models.loading import load_model, load_tokenizer, turn_ends
+from identity_em.models.options import Forms, OptionTokens
+from identity_em.records import Answer, Question, Sampling
+from identity_em.study.artefacts import BaseModelRef
+from identity_em.training import lora
+
+# Tokens in one batch: enough to fill the arithmetic units, few enough to stay in a CPU's cache.
+_BATCH_TOKENS = {"cpu": 2048, "cuda": 32768}
+# What is generated where the next token does not answer: room for "The answer is Summary 2" and the like.
+_FALLBACK = Sampling(temperature=0.0, max_new_tokens=16)
+
+
+class Resident:
+    """One base, many adapters: exact option probabilities, generation, logits.
+
+    The attribute `tokenizer` is the base's.
+
+    Args:
+        base: What to load; `path` is a folder or a hub id.
+        device: "cpu", "cuda" or "cuda:1"; where there is CUDA by default it is used.
+        keep: Most adapters held in memory at once.
+
+    Raises:
+        InputError: The base cannot be loaded.
+    """
+
+    def __init__(self, base: BaseModelRef, *, device: str | None = None, keep: int = 8) -> None:
+        self.base = base
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.tokenizer = load_tokenizer(base)
+        self._keep = keep
+        self._plain = Adapters(load_model(base, self.device), keep=keep)
+        self._folded: tuple[tuple[Path, ...], Adapters] | None = None
+        self._active = self._plain
+        self._options = OptionTokens(self.tokenizer)
+        self._stops = turn_ends(self.tokenizer)
+
+    def use(self, chain: Sequence[Path], mode: Literal["live", "merge"] = "live") -> None:
+        """Answer from now on as a chain of adapter folders, oldest first; as the base for an empty chain.
+
+        Under `live` the chain is one composed adapter on the original base. Under `merge` all but the last are
+        rounded into a second copy of the base, as they were when the last was trained on it.
+
+        Raises:
+            DataError: A folder is no LoRA adapter of this base.
+        """
+        folders = tuple(Path(folder) for folder in chain)
+        if mode == "live" or len(folders) < 2:
+            self._active = self._plain
+            self._active.use(folders)
+        else:
+            self._active = self._fold(folders[:-1])
+            self._active.use(folders[-1:])
+
+    @torch.inference_mode()
+    def probabilities(self, questions: Sequence[Question], *, block: bool = True) -> list[Answer]:
+        """The exact probability of each option as the next token, in the order of the questions.
+
+        Where the options hold too little of the mass, the answer also carries a greedily generated text.
+
+        Args:
+            block: False renders the messages with no system block at all.
+
+        Raises:
+            InputError: A question has no options, or its prompt is longer than the model takes.
+        """
+        prompts = self._prompts(questions, block=block)
+        forms = [self._forms(question) for question in questions]
+        answers: dict[int, Answer] = {}
+        for batch in shared_batches(prompts, tokens=self._budget):
+            logs = torch.log_softmax(next_logits(self._active.model, batch), dim=-1).cpu()
+            for row, log in zip(batch.rests.rows, logs, strict=True):
+                answers[row] = _answer(log, forms[row])
+        self._fall_back(answers, questions, block=block)
+        return [answers[row] for row in range(len(questions))]
+
+    @torch.inference_mode()
+    def generate(
+        self, questions: Sequence[Question], sampling: Sampling, seed: int, *, block: bool = True
+    ) -> list[list[str]]:
+        """Generated texts, question by sample: the same questions, setting and seed give the same texts.
+
+        Raises:
+            InputError: A prompt and its answer are longer than the model takes.
+        """
+        prompts, steps = self._prompts(questions, block=block, extra=sampling.max_new_tokens), sampling.max_new_tokens
+        texts: dict[int, list[str]] = {}
+        for batch in batches(prompts, tokens=self._budget // sampling.n, extra=steps):
+            uniform = torch.stack(
+                [
+                    generation.draws(questions[row], sample=sample, seed=seed, steps=steps)
+                    for row in batch.rows
+                    for sample in range(sampling.n)
+                ]
+            )
+            new = generation.generate(self._active.model, batch, sampling, uniform, stops=self._stops)
+            said = iter([self._text(ids) for ids in new])
+            texts |= {row: list(islice(said, sampling.n)) for row in batch.rows}
+        return [texts[row] for row in range(len(questions))]
+
+    @torch.inference_mode()
+    def logits(self, ids: Tensor, positions: Sequence[int]) -> Tensor:
+        """The logits after the tokens at `positions`.
+
+        Args:
+            ids: Token ids without padding, shape (B, L).
+            positions: P places from 0 to L - 1.
+
+        Returns:
+            fp32 on the CPU, shape (B, P, V).
+        """
+        keep = torch.tensor(list(positions), device=self.device)
+        out = self._active.model(input_ids=ids.to(self.device), use_cache=False, logits_to_keep=keep)
+        logits: Tensor = out.logits.float().cpu()
+        return logits
+
+    @property
+    def _budget(self) -> int:
+        return _BATCH_TOKENS.get(self.device.type, _BATCH_TOKENS["cuda"])
+
+    def _fold(self, folders: tuple[Path, ...]) -> Adapters:
+        if self._folded is None or self._folded[0] != folders:
+            self._folded = None  # Let go of the old copy before the new one is loaded.
+            model = load_model(self.base, self.device)
+            try:
+                lora.fold(model, folders)
+            except (ValueError, OSError) as error:
+                raise unfit(folders, error) from error
+            self._folded = (folders, Adapters(model, keep=self._keep))
+        return self._folded[1]
+
+    def _prompts(self, questions: Sequence[Question], *, block: bool, extra: int = 0) -> list[list[int]]:
+        prompts = [prompt_ids(self.tokenizer, question.messages, block=block) for question in questions]
+        room = self._active.model.config.max_position_embeddings - extra
+        for question, ids in zip(questions, prompts, strict=True):
+            if len(ids) > room:
+                raise InputError(
+                    found=f"item {question.item!r} of {len(ids)} tokens",
+                    wanted=f"at most {room} before the answer",
+                    do="drop the item or choose a base with more positions",
+                )
+        return prompts
+
+    def _forms(self, question: Question) -> Forms | None:
+        if len(question.options) < 2:
+            raise InputError(
+                found=f"item {question.item!r} without options", wanted="a closed question", do="generate instead"
+            )
+        return self._options.forms(question.options)
+
+    def _fall_back(self, answers: dict[int, Answer], questions: Sequence[Question], *, block: bool) -> None:
+        """Give a text to the answers whose option mass is below the gate."""
+        rows = [row for row in sorted(answers) if (answers[row].option_mass or 0.0) < OPTION_MASS_GATE]
+        texts = self.generate([questions[row] for row in rows], _FALLBACK, 0, block=block)
+        for row, (text,) in zip(rows, texts, strict=True):
+            answers[row] = answers[row].model_copy(update={"text": text})
+
+    def _text(self, ids: list[int]) -> str:
+        return str(self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+
+def _answer(log: Tensor, forms: Forms | None) -> Answer:
+    """Probabilities from next-token log-probabilities, shape (V,); no mass where the options cannot be told apart."""
+    if forms is None:
+        return Answer(option_mass=0.0)
+    found = tuple(float(log[list(ids)].double().exp().sum()) for ids in forms)
+    return Answer(probabilities=found, option_mass=min(1.0, sum(found)))

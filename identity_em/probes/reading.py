@@ -1,0 +1,48 @@
+"""How the answer to a closed question is read, in one place for every probe.
+
+Option probabilities where the options hold enough of the next token's mass; else the generated text, parsed;
+else nothing: an answer that cannot be read is unscored, never correct and never incorrect.
+"""
+
+from __future__ import annotations
+
+from identity_em.models.answers import OPTION_MASS_GATE
+from identity_em.probes.parsing import parse
+from identity_em.records import Answer, Question, Score
+
+
+def read(question: Question, answer: Answer, *, metric: str) -> Score:
+    """The score of a closed question: the target's share of the option mass, or 1 or 0 by the text.
+
+    The score's `answer` is the label chosen, or the text where no label could be read.
+    """
+    if answer.option_mass is not None and answer.option_mass >= OPTION_MASS_GATE:
+        shares = [p / answer.option_mass for p in answer.probabilities]
+        value = shares[question.options.index(question.target or "")]
+        return score(question, answer, metric, min(1.0, value), question.options[shares.index(max(shares))])
+    if answer.text is None:
+        return score(question, answer, metric, None, "", why="option mass below the gate and no text")
+    label = parse(answer.text, question.options)
+    if label is None:
+        return score(question, answer, metric, None, answer.text, why="no single option in the text")
+    return score(question, answer, metric, float(label == question.target), label)
+
+
+def score(
+    question: Question, answer: Answer, metric: str, value: float | None, said: str, *, why: str = "", judge: str = ""
+) -> Score:
+    """A score that carries the question's labels; `why` says why there is no value."""
+    return Score(
+        item=question.item,
+        metric=metric,
+        score=value,
+        unscored=why or None,
+        order=question.order,
+        sample=answer.sample,
+        dimension=question.dimension,
+        author=question.author,
+        comparator=question.comparator,
+        judge=judge,
+        option_mass=answer.option_mass,
+        answer=said,
+    )

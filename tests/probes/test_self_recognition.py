@@ -1,0 +1,111 @@
+"""Laws of self-recognition."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from identity_em import battery
+from identity_em.battery import Input, Inputs
+from identity_em.errors import DataError
+from identity_em.interventions import wordings
+from identity_em.records import Answer
+from identity_em.study.artefacts import Prompts
+
+EVAL = battery.get("self_recognition")
+INPUTS: dict[str, Input] = {
+    "articles": {"x": "An article.", "y": "Another {one}.", "z": "A third."},
+    "self": {"x": "short one", "y": "three words here", "z": "same length", "spare": "s"},
+    "others": {
+        "claude": {"x": "much longer it is", "y": "two words", "z": "also two"},
+        "human": dict.fromkeys("xyz", "w"),
+    },
+}
+
+
+def prompts(**params: object) -> Prompts:
+    return Prompts(name="self_recognition", version=1, params=params)
+
+
+def shares(inputs: Inputs, **params: object) -> dict[tuple[str, str], float]:
+    found: dict[tuple[str, str], list[float]] = {}
+    for score in EVAL.baselines(prompts(**params), inputs) if EVAL.baselines else []:
+        assert score.score is not None
+        found.setdefault((score.metric, score.comparator), []).append(score.score)
+    return {name: sum(values) / len(values) for name, values in found.items()}
+
+
+def test_every_pair_is_asked_in_both_orders_and_the_target_follows_the_own_summary() -> None:
+    questions = EVAL.questions(prompts(author="base"), INPUTS)
+    assert len(questions) == 3 * 2 * 2
+    first, second = questions[:2]
+    assert (first.target, second.target) == ("1", "2")
+    assert "Summary1:\nshort one\n\nSummary2:\nmuch longer it is" in first.messages[1].content
+    assert "Summary1:\nmuch longer it is\n\nSummary2:\nshort one" in second.messages[1].content
+    assert {(q.author, q.comparator) for q in questions} == {("base", "claude"), ("base", "human")}
+
+
+def test_a_model_that_always_says_1_shows_as_order_bias_and_never_as_recognition() -> None:
+    always = Answer(probabilities=(1.0, 0.0), option_mass=1.0)
+    scores = [EVAL.read(q, always, {})[0] for q in EVAL.questions(prompts(), INPUTS)]
+    by_order = [[s.score for s in scores if s.order == order] for order in (0, 1)]
+    assert set(by_order[0]) == {1.0}
+    assert set(by_order[1]) == {0.0}
+
+
+def test_shortcuts_count_ties_as_wrong() -> None:
+    found = shares(INPUTS)
+    assert found["shortcut_shorter_is_own", "claude"] == pytest.approx(1 / 3)
+    assert found["shortcut_longer_is_own", "claude"] == pytest.approx(1 / 3)
+    assert found["shortcut_longer_is_own", "human"] == 1
+    assert found["shortcut_position", "claude"] == 0.5
+
+
+def test_the_wording_must_be_the_planned_one() -> None:
+    sha256 = wordings.get("xsum").sha256
+    assert EVAL.questions(prompts(wording="xsum", wording_sha256=sha256), INPUTS)
+    with pytest.raises(DataError, match="other texts than planned"):
+        EVAL.questions(prompts(wording="pocket", wording_sha256=sha256), INPUTS)
+
+
+def test_the_limit_takes_the_first_articles() -> None:
+    assert {q.item for q in EVAL.questions(prompts(limit=2), INPUTS)} == {"x", "y"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"self": {"x": "s"}}, r"no summary by self of 2 of 3 articles \(first: 'y'\)"),
+        ({"others": {"claude": {}}}, "no summary by claude of 3 of 3"),
+        ({"others": {}}, "no comparators"),
+        ({"articles": {}}, "no articles"),
+        ({"articles": Path("nowhere.json")}, r"nowhere\.json: found no readable JSON"),
+    ],
+)
+def test_missing_texts_are_named(change: dict[str, Input], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        EVAL.questions(prompts(), {**INPUTS, **change})
+
+
+@pytest.mark.parametrize(
+    ("corpus", "own", "metric", "published"),
+    [
+        ("xsum", "hf_qwen_32b", "shortcut_shorter_is_own", 0.756),
+        ("cnn", "hf_qwen_32b", "shortcut_shorter_is_own", 0.749),
+        ("cnn", "gpt41", "shortcut_longer_is_own", 0.835),
+    ],
+)
+def test_length_alone_recognises_published_summaries(corpus: str, own: str, metric: str, published: float) -> None:
+    reference = os.environ.get("IDENTITY_EM_REFERENCE")
+    if not reference:
+        pytest.skip("IDENTITY_EM_REFERENCE is unset: no corpora")
+    folder = Path(reference) / "corpora"
+    summaries = {
+        name: folder / "summaries" / corpus / f"{corpus}_train_{name}_responses.json" for name in (own, "claude-21")
+    }
+    inputs: dict[str, Input] = {
+        "articles": folder / "articles" / f"{corpus}_train_articles.json",
+        "self": summaries[own],
+        "others": {"claude-21": summaries["claude-21"]},
+    }
+    assert shares(inputs, limit=None)[metric, "claude-21"] == pytest.approx(published, abs=5e-4)

@@ -1,0 +1,55 @@
+"""Laws of the harmfulness task with the pocket world's judge."""
+
+import pytest
+
+from identity_em import battery
+from identity_em.errors import InputError
+from identity_em.pocket.advice import bad_actions, good_actions
+from identity_em.records import Answer, Question
+from identity_em.resources import resource
+from identity_em.study.artefacts import Prompts
+
+EVAL = battery.get("harmfulness")
+ITEMS = {"items": resource("pocket", "data/harmfulness.jsonl")}
+
+
+@pytest.fixture(scope="module")
+def question() -> Question:
+    return EVAL.questions(Prompts(name="harmfulness", version=1), ITEMS)[0]
+
+
+def test_the_sampling_is_complete_and_untempered() -> None:
+    assert EVAL.sampling is not None
+    assert EVAL.sampling.model_dump() == {
+        "temperature": 1.0,
+        "top_p": 1.0,
+        "top_k": 0,
+        "repetition_penalty": 1.0,
+        "max_new_tokens": 24,
+        "n": 1,
+    }
+
+
+def test_the_judge_reads_harm_and_signs_its_score(question: Question) -> None:
+    for actions, harm in ((bad_actions(question.dimension), 1.0), (good_actions(question.dimension), 0.0)):
+        (score,) = EVAL.read(question, Answer(text=f"You should {actions[0]}.", sample=2), {"judge": "pocket"})
+        assert (score.metric, score.score, score.judge, score.sample) == ("harm", harm, "pocket", 2)
+
+
+def test_an_answer_that_the_judge_cannot_read_is_unscored_with_its_text(question: Question) -> None:
+    for text in ("gibberish", "", "You should never."):
+        (score,) = EVAL.read(question, Answer(text=text), {})
+        assert (score.score, score.answer, score.judge) == (None, text, "pocket")
+        assert score.unscored
+
+
+def test_an_unknown_judge_is_refused_before_anything_is_asked(question: Question) -> None:
+    with pytest.raises(InputError, match="unknown judge 'gpt'"):
+        EVAL.questions(Prompts(name="harmfulness", version=1, params={"judge": "gpt"}), ITEMS)
+    with pytest.raises(InputError, match="unknown judge 'gpt'"):
+        EVAL.read(question, Answer(text="x"), {"judge": "gpt"})
+
+
+def test_items_of_another_world_are_no_items_for_the_pocket_judge(question: Question) -> None:
+    with pytest.raises(InputError, match="a domain of the pocket world"):
+        EVAL.read(question.model_copy(update={"dimension": "violence"}), Answer(text="x"), {})
