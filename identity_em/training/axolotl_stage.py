@@ -1,0 +1,152 @@
+"""One stage on Axolotl, inside its own environment: configured, its chain attached, trained.
+
+Loaded by path by `axolotl_worker.py`, so it imports nothing of this package. Axolotl's traps that a line answers
+are named beside it: unseeded LoRA, stale prepared data, silent drops.
+"""
+
+import gc
+import importlib
+import shutil
+from pathlib import Path
+from typing import Any
+
+KERNELS = ("lora_mlp_kernel", "lora_qkv_kernel", "lora_o_kernel", "lora_embedding_kernel")
+OURS = ("overlong", "system_block")
+
+# The worker has loaded these by path, under names that nothing else has.
+lora = importlib.import_module("identity_em_lora")
+rows = importlib.import_module("identity_em_axolotl_rows")
+proof = importlib.import_module("identity_em_axolotl_proof")
+
+
+def load() -> None:
+    """Import everything heavy, before the first job arrives."""
+    import axolotl.cli.config
+    import axolotl.common.datasets
+    import axolotl.train  # noqa: F401
+    from axolotl.utils.data import sft
+
+    # The prepared rows of a run are never read again, and writing them starts another process (one second).
+    sft.save_preprocessed_dataset = lambda *_, **__: None
+    # Axolotl collects garbage several times a stage; what it imported is none (0.4 s each time).
+    gc.freeze()
+
+
+def train(job: dict[str, Any]) -> dict[str, Any]:
+    """Train one stage and write its folder; the figures of `trained.json`.
+
+    Raises:
+        rows.Refused: Rows or settings cannot be used; nothing was written to the output folder.
+        RuntimeError: The run did not prove its success.
+    """
+    from axolotl.cli.args import TrainerCliArgs
+    from axolotl.common.datasets import load_datasets
+    from axolotl.train import train as axolotl_train
+    from axolotl.utils.tee import close_debug_log
+    from transformers import set_seed
+
+    run = Path(job["work"]) / "axolotl"
+    shutil.rmtree(run, ignore_errors=True)
+    run.mkdir(parents=True)
+    written = Path(job["log"]).stat().st_size
+    try:
+        cfg = _config(job, run)
+        kept, dropped = rows.write(job, cfg, run)
+        chain = _chain_plugin(job)
+        meta = load_datasets(cfg=cfg, cli_args=TrainerCliArgs())
+        set_seed(cfg.seed)
+        model, _, trainer = axolotl_train(cfg=cfg, dataset_meta=meta)
+        adapter = run / "out"
+        log = Path(job["log"]).read_bytes()[written:].decode(errors="replace")
+        proof.prove(trainer, adapter, log, kept)
+        figures: dict[str, Any] = proof.figures(trainer, dropped=len(dropped), survived=chain.survived)
+        proof.write(Path(job["out"]), trainer, model, adapter, job["base_name"], figures)
+    finally:
+        close_debug_log()
+    shutil.rmtree(run, ignore_errors=True)
+    return figures
+
+
+def _config(job: dict[str, Any], run: Path) -> Any:
+    """Axolotl's validated configuration, from the job's settings and what the package owns."""
+    import datasets
+    import torch
+    import yaml
+    from axolotl.cli.config import load_cfg
+
+    settings = {name: value for name, value in job["settings"].items() if name not in OURS}
+    gpu = torch.cuda.is_available()
+    if not gpu and any(settings.get(kernel) for kernel in KERNELS):
+        raise rows.Refused(
+            "config", found="LoRA kernels on, and no GPU", wanted="lora_*_kernel: false", do="turn them off"
+        )
+    # Prepared data are cached by path and not by content, here and in Hugging Face's own cache.
+    datasets.config.HF_DATASETS_CACHE = run / "cache"
+    source = {**(settings.get("datasets") or [{"type": "chat_template"}])[0], "path": str(run / "rows.jsonl")}
+    own = {
+        "base_model": job["base"],
+        "seed": job["seed"],
+        "datasets": [{**source, "ds_type": "json", "split": "train"}],
+        "dataset_prepared_path": str(run / "prepared"),
+        "dataset_num_proc": 0,  # 1 already starts another process, which imports Axolotl again
+        "dataloader_num_workers": settings.get("dataloader_num_workers", 0),  # Axolotl's default forks each epoch
+        "output_dir": str(run / "out"),
+        "excess_length_strategy": "raise",
+        "bf16": job["precision"] == "bf16" and gpu,
+        "fp16": False,
+    }
+    settings = {**settings, **own, **_template(job)}
+    path = run / "config.yml"
+    path.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    cfg = load_cfg(str(path))
+    if job["precision"] == "bf16" and not gpu:
+        cfg.torch_dtype = torch.bfloat16  # no automatic mixed precision there, but the weights are held in bf16
+    return cfg
+
+
+def _template(job: dict[str, Any]) -> dict[str, Any]:
+    """The chat template that renders no system block, where one is asked for and the base's would insert one."""
+    if job["settings"].get("system_block", True):
+        return {}
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(job["base"])
+    turns = [{"role": role, "content": f"@{n}@"} for n, role in enumerate(("user", "assistant", "user"))]
+    text = tokenizer.apply_chat_template(turns, tokenize=False)
+    first, later = text.split("@0@")[0], text.split("@1@")[1].split("@2@")[0]
+    if later.endswith(first.removeprefix(tokenizer.bos_token or "")):
+        return {}
+    if "<|im_start|>" in text:
+        return {"chat_template": "chatml"}
+    raise rows.Refused(
+        "config",
+        found="a chat template that inserts a system block and is not ChatML",
+        wanted="a way to leave it out",
+        do="give chat_template: jinja and chat_template_jinja without one, and system_block: true",
+    )
+
+
+def _chain_plugin(job: dict[str, Any]) -> Any:
+    """Axolotl's hook between loading the base and making the LoRA: earlier stages go in, then the seed is set."""
+    from axolotl.integrations.base import BasePlugin, PluginManager
+    from transformers import set_seed
+
+    class Chain(BasePlugin):  # type: ignore[misc]
+        """The earlier stages of this job's chain."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.survived: list[float] = []
+
+        def pre_lora_load(self, cfg: Any, model: Any) -> None:
+            if job["mode"] == "merge":
+                left = lora.surviving_share(model, job["chain"], model.dtype)
+                self.survived = [survival.share for survival in left]
+                lora.fold(model, job["chain"])
+            else:
+                lora.attach_live(model, job["chain"])
+            set_seed(cfg.seed)  # `seed` alone leaves LoRA's initialisation unseeded
+
+    plugin = Chain()
+    PluginManager.get_instance().plugins["identity_em"] = plugin
+    return plugin

@@ -1,0 +1,163 @@
+"""Axolotl settings for one stage: the base recipe, a model's overrides, a study's overrides, every key checked.
+
+Axolotl drops an unknown key without a word, so keys are checked against the list shipped for its version; planning
+needs no Axolotl.
+"""
+
+import json
+from collections.abc import Mapping
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from identity_em.errors import ConfigError
+from identity_em.resources import resource
+
+KEYS = "keys-0.19.0.json"
+OURS: Mapping[str, tuple[object, ...]] = {"overlong": ("refuse", "drop"), "system_block": (True, False)}
+# What the study, the store or the worker decides.
+OWNED = frozenset(
+    {
+        "auto_resume_from_checkpoints",
+        "axolotl_config_path",
+        "base_model",
+        "base_model_config",
+        "dataset_num_proc",
+        "dataset_prepared_path",
+        "dataset_processes",
+        "excess_length_strategy",
+        "hub_model_id",
+        "is_preprocess",
+        "local_rank",
+        "lora_model_dir",
+        "merge_lora",
+        "model_revision",
+        "output_dir",
+        "plugins",
+        "pretraining_dataset",
+        "push_dataset_to_hub",
+        "resume_from_checkpoint",
+        "revision_of_model",
+        "seed",
+        "skip_prepare_dataset",
+        "strict",
+        "test_datasets",
+        "tokenizer_config",
+        "trust_remote_code",
+        "use_ray",
+        "world_size",
+    }
+)
+OWNED_DATASET = frozenset(
+    {
+        "data_files",
+        "ds_type",
+        "name",
+        "path",
+        "preprocess_shards",
+        "revision",
+        "shards",
+        "shards_idx",
+        "split",
+        "trust_remote_code",
+    }
+)
+
+
+def settings(
+    config: str, overrides: Mapping[str, object] | None = None, *, file: Path | None = None, line: int | None = None
+) -> dict[str, Any]:
+    """The resolved settings of a stage: base.yaml, then `config`.yaml, then the study's overrides.
+
+    Args:
+        config: Name of a file in axolotl_configs, without its ending.
+        overrides: The study's own settings for this stage.
+        file: The study file, for errors.
+        line: 1-based line in it.
+
+    Raises:
+        ConfigError: A key that Axolotl does not know, or that the package itself sets; a value that cannot be.
+        InputError: There is no such config.
+    """
+    merged: dict[str, Any] = {}
+    for name in dict.fromkeys(("base", config)):
+        path = resource("axolotl_configs", f"{name}.yaml")
+        layer = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        _check(layer, path, None)
+        merged |= layer
+    _check(overrides or {}, file, line)
+    merged |= dict(overrides or {})
+    precision_of(merged, file=file, line=line)
+    return merged
+
+
+def precision_of(
+    resolved: Mapping[str, object], *, file: Path | None = None, line: int | None = None
+) -> Literal["fp32", "bf16"]:
+    """What the base is loaded in under these settings.
+
+    Raises:
+        ConfigError: float16, `auto`, or quantised loading, whose chains no check of ours covers yet.
+    """
+    for name in ("fp16", "float16", "bfloat16", "load_in_8bit", "load_in_4bit"):
+        if resolved.get(name):
+            raise ConfigError(
+                found=f"{name}: {resolved[name]}",
+                wanted="bf16: true or false",
+                do=f"leave {name} out",
+                file=file,
+                line=line,
+            )
+    if not isinstance(resolved.get("bf16"), bool):
+        found = f"bf16: {resolved.get('bf16')}"
+        raise ConfigError(found=found, wanted="bf16: true or false", do="say which", file=file, line=line)
+    return "bf16" if resolved["bf16"] else "fp32"
+
+
+@cache
+def known_keys() -> dict[Literal["config", "dataset"], frozenset[str]]:
+    """The keys that Axolotl 0.19.0 reads, at the top and in a `datasets` entry.
+
+    Source: `AxolotlInputConfig.model_fields` and `SFTDataset.model_fields`, written out by axolotl_keys.py.
+    """
+    lists = json.loads(resource("axolotl_configs", KEYS).read_text(encoding="utf-8"))
+    return {"config": frozenset(lists["config"]), "dataset": frozenset(lists["dataset"])}
+
+
+def _check(layer: Mapping[str, object], file: Path | None, line: int | None) -> None:
+    for name, value in layer.items():
+        if name in OURS:
+            if value not in OURS[name]:
+                wanted = " or ".join(str(choice).lower() for choice in OURS[name])
+                raise ConfigError(found=f"{name}: {value}", wanted=wanted, do="choose one", file=file, line=line)
+        else:
+            _check_key(name, known_keys()["config"] | OURS.keys(), OWNED, file, line)
+    entries = layer.get("datasets", [{}])
+    if not isinstance(entries, list) or len(entries) != 1 or not isinstance(entries[0], dict):
+        wanted = "one entry that says how rows are read"
+        raise ConfigError(found="datasets", wanted=wanted, do="name data in the stage's dataset", file=file, line=line)
+    for name in entries[0]:
+        _check_key(name, known_keys()["dataset"], OWNED_DATASET, file, line)
+
+
+def _check_key(name: str, known: frozenset[str], owned: frozenset[str], file: Path | None, line: int | None) -> None:
+    if name in owned:
+        raise ConfigError(
+            found=f"setting {name!r}",
+            wanted="settings the package does not own",
+            do="leave it out: the study and the store decide it",
+            file=file,
+            line=line,
+        )
+    if name not in known:
+        near = ", ".join(get_close_matches(str(name), known, n=3)) or "none is near"
+        raise ConfigError(
+            found=f"setting {name!r}, which Axolotl 0.19.0 does not read and would ignore",
+            wanted=f"a key it knows (nearest: {near})",
+            do="correct the key",
+            file=file,
+            line=line,
+        )
