@@ -4,17 +4,18 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.live import Live
 
 from identity_em import __version__
-from identity_em.errors import IdentityEmError, InputError
+from identity_em.errors import IdentityEmError
+
+if TYPE_CHECKING:
+    from identity_em.engine.study import Finished
+    from identity_em.study.plan import Plan
 
 app = typer.Typer(
     name="identity-em",
@@ -48,22 +49,10 @@ def plan(study: StudyArgument, as_json: JsonOption = False) -> None:
 
     planned = _plan(study)
     costs, size = costing.costs(planned), costing.parameters(planned)
-    if not as_json:
+    if as_json:
+        _json(costing.described(planned, costs, size))
+    else:
         _out().print(display.plan_view(planned, costs, size))
-        return
-    tokens = display.total_tokens(planned, costs)
-    body = {
-        "study": planned.study.name,
-        "base": planned.base.model_dump(mode="json", exclude={"path"}),
-        "arms": [list(arm) for arm in planned.study.all_arms],
-        "stages": {n: c.model_dump(mode="json", exclude={"dataset"}) for n, c in costs.items()},
-        "trainings": len(planned.trainings),
-        "naive_trainings": planned.naive_trainings,
-        "artefacts": [{"kind": a.kind, "key": a.key, "label": planned.labels()[a.key]} for a in planned.artefacts],
-        "tokens": tokens,
-        "gpu_hours_estimate": costing.hours(tokens, size) if size else None,
-    }
-    _json(body)
 
 
 @app.command()
@@ -79,11 +68,13 @@ def run(
 
     Stop it with Ctrl-C (or lose the machine) at any moment: the same command goes on from what is finished.
     """
+    from identity_em import display
     from identity_em.engine import study as engine
 
     planned = _plan(study)
     started = time.monotonic()
-    with _display(planned, workers, quiet or as_json) as tell:
+    console = None if quiet or as_json else Console(stderr=True)
+    with display.progress(planned, workers, console) as tell:
         try:
             done = engine.run_study(planned, store, out or Path("results") / planned.study.name, workers, tell)
         except KeyboardInterrupt:
@@ -127,7 +118,9 @@ def preview(
     """Print a stage's rendered tokens with the trained ones marked, as the trainer will see them."""
     from identity_em.engine import previewing
 
-    for shown in previewing.preview(_plan(study), stage, rows=rows, variants=prompts, store=store, colour=_out().is_terminal):
+    for shown in previewing.preview(
+        _plan(study), stage, rows=rows, variants=prompts, store=store, colour=_out().is_terminal
+    ):
         _out().print(shown, soft_wrap=True)
 
 
@@ -139,9 +132,7 @@ def build(
     other: Annotated[Path, typer.Option("--other", help="The outside author's summaries, JSON {id: text}.")],
     out: Annotated[Path, typer.Option("--out", help="A new folder for rows.jsonl and card.md.")],
     wording: Annotated[str, typer.Option("--wording", help="Which prompts: xsum, cnn or pocket.")] = "xsum",
-    mode: Annotated[
-        str | None, typer.Option("--mode", help="For ictr: randomized (default) or contradictory.")
-    ] = None,
+    mode: Annotated[str | None, typer.Option("--mode", help="For ictr: randomized (default) or contradictory.")] = None,
     system_prompt: Annotated[
         str | None, typer.Option("--system-prompt", help="task (default), default, empty, none, or a text.")
     ] = None,
@@ -161,7 +152,9 @@ def build(
 @app.command()
 def report(
     table: Annotated[Path, typer.Option("--table", help="A tidy table (parquet).")],
-    out: Annotated[Path | None, typer.Option("--out", help="Folder for the report [default: beside the table].")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the report [default: beside the table].")
+    ] = None,
 ) -> None:
     """Write the report of a table: HTML, Markdown and figures. Needs no torch and no store."""
     from identity_em import report as reporting
@@ -188,10 +181,12 @@ def doctor(as_json: JsonOption = False) -> None:
 def setup_trainer(
     folder: Annotated[Path | None, typer.Option("--folder", help="Where [default: the user's data folder].")] = None,
 ) -> None:
-    """Make Axolotl's own environment (several GB, a few minutes)."""
+    """Make Axolotl's own environment (several GB, a few minutes); nothing is done where there is one."""
     from identity_em.training import environment
 
-    _out().print(str(environment.setup_trainer(folder)), highlight=False, soft_wrap=True)
+    there = environment.find_trainer() if folder is None else None
+    python = there or environment.setup_trainer(folder, tell=_tell)
+    _tell(f"trainer: {python}")
 
 
 @app.callback(invoke_without_command=True)
@@ -214,45 +209,20 @@ def main() -> None:
         sys.exit(141)
 
 
-def _plan(study: str) -> Any:
-    from identity_em.resources import resource
-    from identity_em.study.plan import plan as make_plan
+def _plan(study: str) -> "Plan":
+    from identity_em.study import plan as planning
 
-    given = Path(study)
-    if given.suffix in (".yaml", ".yml") or given.is_file():
-        return make_plan(given)
-    try:
-        return make_plan(resource("presets", f"{study}.yaml"))
-    except InputError as error:
-        if error.file is not None:
-            raise
-        raise InputError(found=f"no study {study!r}", wanted=f"a file, or {error.wanted}", do=error.do) from error
+    return planning.plan(planning.find(study))
 
 
-@contextmanager
-def _display(planned: Any, workers: int, quiet: bool) -> Iterator[Any]:
-    """Something that shows progress: live in a terminal, a line now and then elsewhere, nothing when quiet."""
-    from identity_em import display
-
-    started, console = time.monotonic(), Console(stderr=True)
-    if quiet:
-        yield lambda progress: None
-    elif console.is_terminal:
-        with Live(console=console, refresh_per_second=4, transient=False) as live:
-            yield lambda p: live.update(display.progress_view(planned, p, workers=workers, started=started))
-    else:
-        yield display.Lines(planned, workers, lambda line: console.print(line, highlight=False, soft_wrap=True))
-
-
-def _conclude(done: Any, seconds: float, *, quiet: bool, as_json: bool) -> None:
+def _conclude(done: "Finished", seconds: float, *, quiet: bool, as_json: bool) -> None:
     """The last lines: what was made, reused, failed and blocked, and where the report is."""
     if as_json:
         _json({**done.summary, "seconds": round(seconds, 1)})
     elif quiet:
         _out().print(str(done.report), highlight=False, soft_wrap=True)
     else:
-        counts: dict[Literal["made", "reused", "failed", "blocked"], int] = done.summary["artefacts"]
-        words = ", ".join(f"{n} {name}" for name, n in counts.items())
+        words = ", ".join(f"{n} {name}" for name, n in done.summary["artefacts"].items())
         _out().print(f"{words} in {seconds:.0f} s", highlight=False)
         _out().print(f"report: {done.report}", highlight=False, soft_wrap=True)
     for line in done.errors:
@@ -267,6 +237,10 @@ def _out() -> Console:
 
 def _json(body: Any) -> None:
     sys.stdout.write(json.dumps(body, indent=1, default=str) + "\n")
+
+
+def _tell(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
 
 
 def _fail(line: str) -> None:

@@ -1,18 +1,20 @@
 """What people see in a terminal: plans, progress and status as rich renderables; printing is cli.py's."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from identity_em.engine.run import Progress
 from identity_em.study.artefacts import Artefact, Checkpoint
-from identity_em.study.costs import StageCost, hours
+from identity_em.study.costs import StageCost, hours, total_tokens
+from identity_em.study.declared import Arm
 from identity_em.study.plan import Plan, Trained
-from identity_em.study.spec import Arm
 
 
 def arm_name(arm: Arm) -> str:
@@ -66,13 +68,6 @@ def totals(plan: Plan, costs: dict[str, StageCost], size: float | None) -> list[
     return lines
 
 
-def total_tokens(plan: Plan, costs: dict[str, StageCost]) -> int:
-    """Tokens of all distinct trainings, each counted with its own stage's estimate."""
-    by_dataset = {cost.dataset.key: cost.tokens for cost in costs.values()}
-    mean = sum(by_dataset.values()) // max(1, len(by_dataset))
-    return sum(by_dataset.get(c.dataset.key, mean) for c in plan.trainings if c.dataset is not None)
-
-
 def progress_view(plan: Plan, progress: Progress, *, workers: int, started: float) -> RenderableType:
     """The matrix (arms x stages x evals), a bar, and the time left."""
     there = {a.key for a in progress.wanted if progress.has(a)}
@@ -85,7 +80,22 @@ def progress_view(plan: Plan, progress: Progress, *, workers: int, started: floa
     now = [f"{names.get(key, key[:8])} {time.monotonic() - since:.0f} s" for key, since in progress.running.items()]
     bar = Table.grid()
     bar.add_row(ProgressBar(total=max(1, total), completed=progress.done, width=40), Text(words))
-    return Group(table, bar, Text("now: " + "; ".join(now) if now else "", style="dim", overflow="ellipsis", no_wrap=True))
+    return Group(
+        table, bar, Text("now: " + "; ".join(now) if now else "", style="dim", overflow="ellipsis", no_wrap=True)
+    )
+
+
+@contextmanager
+def progress(plan: Plan, workers: int, console: Console | None) -> Iterator[Callable[[Progress], None]]:
+    """Something to tell how far a run is: live in a terminal, a few lines elsewhere, silent without a console."""
+    started = time.monotonic()
+    if console is None:
+        yield lambda now: None
+    elif console.is_terminal:
+        with Live(console=console, refresh_per_second=4) as live:
+            yield lambda now: live.update(progress_view(plan, now, workers=workers, started=started))
+    else:
+        yield Lines(plan, workers, lambda line: console.print(line, highlight=False, soft_wrap=True))
 
 
 class Lines:
@@ -117,10 +127,8 @@ def matrix(plan: Plan, there: set[str], lost: set[str]) -> Table:
     for arm in plan.study.all_arms:
         members = [t for t in plan.trained if t.arm == arm]
         cells = [_share(_chain(members), there, lost)] if arm else [Text("-")]
-        for name in evals:
-            cells.append(
-                _share([r.scores for r in plan.readings if r.trained.arm == arm and r.scores.eval == name], there, lost)
-            )
+        asked = [r.scores for r in plan.readings if r.trained.arm == arm]
+        cells += [_share([s for s in asked if s.eval == name], there, lost) for name in evals]
         table.add_row(arm_name(arm), *cells)
     return table
 
@@ -138,4 +146,8 @@ def _share(wanted: Iterable[Artefact], there: set[str], lost: set[str]) -> Text:
 
 def _clock(seconds: float) -> str:
     whole = round(seconds)
-    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}" if whole >= 3600 else f"{whole // 60}:{whole % 60:02d}"
+    return (
+        f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+        if whole >= 3600
+        else f"{whole // 60}:{whole % 60:02d}"
+    )

@@ -1,6 +1,7 @@
 """What made something: versions, commit and trainer; recorded beside results, never part of a key."""
 
 import hashlib
+import os
 import subprocess
 from functools import cache
 from importlib import metadata
@@ -41,6 +42,22 @@ def commit() -> dict[str, Any]:
 def here() -> dict[str, Any]:
     """Everything above, for a manifest."""
     return {"versions": versions(), **commit()}
+
+
+def keep(store: Path, text: str, ending: str) -> str:
+    """Keep a text in the store under its own SHA-256, once.
+
+    Returns:
+        The SHA-256, 64 hex digits.
+    """
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    path = store / "provenance" / f"{digest}{ending}"
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f"{path.name}.{os.getpid()}")
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    return digest
 
 
 def _git(root: Path, *command: str) -> str | None:

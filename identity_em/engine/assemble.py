@@ -118,5 +118,3 @@ def _provenance(plan: Plan, store: Store) -> table.Provenance:
         dirty="diff_sha256" in commit,
         trainer=trainer,
     )
-
-

@@ -172,6 +172,8 @@ def _die_with(parent: int) -> None:
 def _kill(process: BaseProcess) -> None:
     if process.pid is None:
         return
-    for end in (lambda pid: os.killpg(pid, signal.SIGKILL), lambda pid: os.kill(pid, signal.SIGKILL)):
-        with suppress(ProcessLookupError, PermissionError):
-            end(process.pid)
+    # Its group (it and its trainer), or itself where it had no time yet to lead one.
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(process.pid, signal.SIGKILL)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from identity_em import battery, provenance
-from identity_em.interventions import articles, folder as dataset_folder, recipes, summaries, system_prompts, wordings
+from identity_em.interventions import articles, recipes, summaries, system_prompts, wordings
+from identity_em.interventions import folder as dataset_folder
 from identity_em.models import answers as answer_file
 from identity_em.records import Question
 from identity_em.store import Store
@@ -74,7 +75,8 @@ class Workshop:
         return dict(dataset_folder.fill(folder, dataset, examples, inputs))
 
     def _checkpoint(self, checkpoint: Checkpoint, folder: Path) -> dict[str, Any]:
-        from identity_em.training.axolotl import Job, Trainer
+        from identity_em.training.axolotl import Trainer
+        from identity_em.training.jobs import Job
 
         assert checkpoint.parent is not None
         assert checkpoint.dataset is not None
@@ -85,6 +87,7 @@ class Workshop:
             job = Job(
                 settings=checkpoint.settings,
                 base=checkpoint.base.path,
+                revision=checkpoint.base.revision,
                 base_name=checkpoint.base.name,
                 precision=checkpoint.base.precision,
                 rows=self.store.open(checkpoint.dataset) / "rows.jsonl",
@@ -98,9 +101,27 @@ class Workshop:
             trained = self._trainer.train(job)
         from identity_em.models import gate
 
-        chain = (*job.chain, job.out)
-        agreement = gate.check(self._model(checkpoint), chain, checkpoint.chain, job.out)
-        return {"outcome": "trained", **trained.model_dump(mode="json"), "gate": agreement.model_dump(mode="json")}
+        model = self._model(checkpoint)
+        if not trained.dropped:
+            gate.check_tokens(model.tokenizer, job.rows, trained.rendered_sha256, block=checkpoint.block)
+        agreement = gate.check(model, (*job.chain, job.out), checkpoint.chain, job.out)
+        return {
+            "outcome": "trained",
+            **trained.model_dump(mode="json"),
+            "gate": agreement.model_dump(mode="json"),
+            "trainer": self._trainer_facts(),
+        }
+
+    def _trainer_facts(self) -> dict[str, str]:
+        """The trainer's libraries: the ones that decide numbers by name, all of them in the store by digest."""
+        from identity_em.training.environment import freeze, require_trainer
+
+        lines = freeze(self._python or require_trainer())
+        named = dict(line.split("==", 1) for line in lines if "==" in line)
+        kept = provenance.keep(self.store.root, "\n".join(lines) + "\n", ".freeze.txt")
+        return {name: named[name] for name in ("axolotl", "torch", "transformers", "peft") if name in named} | {
+            "freeze_sha256": kept
+        }
 
     def _responses(self, responses: Responses, folder: Path) -> dict[str, Any]:
         questions = self._questions(responses.prompts)
@@ -108,9 +129,7 @@ class Workshop:
         if responses.system_prompt is not None:
             prompt = responses.system_prompt
             block = prompt.block
-            questions = [
-                q.model_copy(update={"messages": system_prompts.apply(q.messages, prompt)}) for q in questions
-            ]
+            questions = [q.model_copy(update={"messages": system_prompts.apply(q.messages, prompt)}) for q in questions]
         model = self._model(responses.checkpoint)
         model.use(self._chain(responses.checkpoint), responses.checkpoint.chain)
         if responses.sampling is None:
@@ -145,6 +164,8 @@ class Workshop:
         """Inputs as paths or texts; `other:NAME` gathered under `others`."""
         found: dict[str, Any] = {}
         for name, source in inputs.items():
+            if name == "items" and isinstance(source, HubRef):
+                continue  # the eval reads its own columns, from `prompts.inputs`
             if name.startswith("other:"):
                 found.setdefault("others", {})[name.removeprefix("other:")] = self._input(source)
             else:

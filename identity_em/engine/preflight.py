@@ -7,6 +7,7 @@ from identity_em import battery
 from identity_em.errors import DataError
 from identity_em.interventions import recipes
 from identity_em.pocket import shipped
+from identity_em.records import Answer
 from identity_em.store import Store
 from identity_em.study import costs
 from identity_em.study.artefacts import Checkpoint, FileRef
@@ -36,14 +37,17 @@ def check(plan: Plan, store: Store) -> None:
 
 
 def _items(plan: Plan) -> None:
-    """The questions of every eval whose inputs are files can be written."""
+    """The questions of every eval whose inputs are files can be written, and their answers read."""
     seen: set[str] = set()
     for reading in plan.readings:
         prompts = reading.scores.responses.prompts
         inputs = {name: source for name, source in prompts.inputs.items() if isinstance(source, FileRef)}
         if len(inputs) == len(prompts.inputs) and prompts.model_dump_json() not in seen:
             seen.add(prompts.model_dump_json())
-            battery.get(prompts.name).questions(prompts, {name: ref.path for name, ref in inputs.items()})
+            asked = battery.get(prompts.name)
+            questions = asked.questions(prompts, {name: ref.path for name, ref in inputs.items()})
+            # Reading an empty answer finds a judge or parameter that is not there, before anything is spent.
+            asked.read(questions[0], Answer(text=""), {**prompts.params, "judge": reading.scores.judge})
 
 
 def _lengths(checkpoint: Checkpoint) -> None:
@@ -64,8 +68,7 @@ def _lengths(checkpoint: Checkpoint) -> None:
     from identity_em import chat
 
     tokenizer = AutoTokenizer.from_pretrained(checkpoint.base.path)
-    block = bool(settings.get("system_block", True))
-    over = [i + 1 for i in long if len(chat.row_ids(tokenizer, rows[i].messages, block=block)[0]) > limit]
+    over = [i + 1 for i in long if len(chat.row_ids(tokenizer, rows[i].messages, block=checkpoint.block)[0]) > limit]
     if over:
         files = ", ".join(str(p) for p in paths.values())
         raise DataError(

@@ -14,7 +14,9 @@ from identity_em.study.artefacts import Responses
 from identity_em.study.plan import Plan
 
 
-def preview(plan: Plan, stage: str, *, rows: int, variants: list[str] | None, store: Path, colour: bool) -> Iterator[Text]:
+def preview(
+    plan: Plan, stage: str, *, rows: int, variants: list[str] | None, store: Path, colour: bool
+) -> Iterator[Text]:
     """Headings and marked rows: trained tokens stand out in colour, or stand in ⟦…⟧ where there is none.
 
     Raises:
@@ -22,10 +24,7 @@ def preview(plan: Plan, stage: str, *, rows: int, variants: list[str] | None, st
     """
     trained = next((t for t in plan.trained if stage in t.arm), None)
     if trained is None:
-        raise plan.located.error(
-            ("stages",), found=f"no arm with the stage {stage!r}", wanted=f"one of {', '.join(plan.study.stages)}",
-            do="check the spelling",
-        )  # fmt: skip
+        raise plan.located.unknown(("arms",), "stage of the arms:", stage, plan.study.stages)
     checkpoint = trained.checkpoint.lineage[trained.arm.index(stage)]
     dataset = checkpoint.dataset
     assert dataset is not None
@@ -50,5 +49,3 @@ def preview(plan: Plan, stage: str, *, rows: int, variants: list[str] | None, st
             yield Text(f"{stage}, system prompt {name!r}, row {i}", style="bold")
             tokens = rendered.marked(tokenizer, rendered.render(tokenizer, example, block=prompt.block))
             yield rendered.coloured(tokens) if colour else Text(rendered.plain(tokens))
-
-

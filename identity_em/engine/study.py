@@ -65,6 +65,11 @@ def _finished(plan: Plan, progress: Progress, report: Path | None, out: Path) ->
         "failed": len(progress.failed),
         "blocked": len(progress.blocked),
     }
-    summary = {"study": plan.study.name, "artefacts": counts, "table": str(out / TABLE), "report": report and str(report)}
+    summary = {
+        "study": plan.study.name,
+        "artefacts": counts,
+        "table": str(out / TABLE),
+        "report": report and str(report),
+    }
     code = max((done.exit_code for done in progress.failed.values()), default=0)
     return Finished(report=report, summary=summary, errors=(*remade, *failures), exit_code=code)

@@ -48,7 +48,9 @@ class Recipe(Record):
         """Rows to plan for from n articles (or input rows): exact, or an upper bound where ties are skipped."""
         told = check(self, params or {})
         doubled = 2 if getattr(told, "mode", None) == "contradictory" else 1
-        return self.rows_per_unit * doubled * (n if told.limit is None else min(n, told.limit))
+        most = self.rows_per_unit * doubled * (n if told.limit is None else min(n, told.limit))
+        asked = getattr(told, "rows", None)
+        return most if asked is None else min(most, asked)
 
 
 def _pairwise(

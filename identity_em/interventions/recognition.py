@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from identity_em.errors import InputError
 from identity_em.interventions import wordings
 from identity_em.interventions.pairs import Pair, Slot, other_slot, pairs
 from identity_em.interventions.summaries import align
@@ -33,6 +34,7 @@ class PairParams(Record):
         wording_sha256: Its texts' hash, where the caller keys them; checked when given.
         system_prompt: What each row is put under; None is the wording's own task prompt.
         limit: Only the first n articles.
+        rows: Exactly this many rows, so that arms which skip pairs can be matched with those which do not.
         missing: What to do with an article that an author did not summarise.
     """
 
@@ -40,6 +42,7 @@ class PairParams(Record):
     wording_sha256: str | None = None
     system_prompt: SystemPrompt | None = None
     limit: int | None = Field(default=None, ge=1)
+    rows: int | None = Field(default=None, ge=2, multiple_of=2)
     missing: Literal["error", "drop"] = "error"
 
 
@@ -95,11 +98,18 @@ def ask(
     wording = wordings.get(params.wording)
     template = wording.longer if question == "longer" else wording.recognition
     prompt = params.system_prompt or SystemPrompt(text=wording.task_system)
-    return [
+    made = [
         _row(pair, template, prompt, label)
         for pair in pairs(inputs.articles, inputs.own, inputs.other, ids=found.ids)
         for label in labels(pair)
     ]
+    if params.rows is not None and len(made) < params.rows:
+        raise InputError(
+            found=f"{len(made)} rows from {len(found.ids)} articles",
+            wanted=f"rows: {params.rows}",
+            do="give more articles, or ask for fewer rows in every arm compared",
+        )
+    return made[: params.rows]
 
 
 def _row(pair: Pair, template: str, prompt: SystemPrompt, label: Slot) -> Example:

@@ -73,6 +73,11 @@ class BaseModelRef(Record):
     precision: Literal["fp32", "bf16"]
     path: str
 
+    @property
+    def revision(self) -> str | None:
+        """The hub commit to load; None for a local folder."""
+        return None if Path(self.path).is_dir() else self.weights
+
 
 class Artefact(Record):
     """A value that is made into one folder, named by its key."""
@@ -125,6 +130,11 @@ class Checkpoint(Artefact):
     def root(self) -> bool:
         """Whether this is the base model itself."""
         return self.parent is None
+
+    @property
+    def block(self) -> bool:
+        """Whether rows were rendered with whatever system block the template makes (False for `none`)."""
+        return bool(self.settings.get("system_block", True))
 
     @property
     def lineage(self) -> tuple["Checkpoint", ...]:
@@ -181,7 +191,7 @@ class Scores(Artefact):
 
 
 def _fields(record: Record) -> dict[str, Any]:
-    unkeyed = getattr(record, "unkeyed", frozenset())
+    unkeyed: frozenset[str] = getattr(record, "unkeyed", frozenset())
     return {name: _canonical(getattr(record, name)) for name in type(record).model_fields if name not in unkeyed}
 
 

@@ -59,6 +59,29 @@ def hours(tokens: int, parameters: float) -> dict[str, float]:
     return {name: flops / (peak * 1e12 * UTILISATION) / 3600 for name, peak in GPUS.items()}
 
 
+def total_tokens(plan: Plan, costs: Mapping[str, StageCost]) -> int:
+    """Tokens of all distinct trainings, each counted with its own stage's estimate."""
+    by_dataset = {cost.dataset.key: cost.tokens for cost in costs.values()}
+    mean = sum(by_dataset.values()) // max(1, len(by_dataset))
+    return sum(by_dataset.get(c.dataset.key, mean) for c in plan.trainings if c.dataset is not None)
+
+
+def described(plan: Plan, costs: Mapping[str, StageCost], size: float | None) -> dict[str, Any]:
+    """The whole plan, fit for JSON; `size` is the base's number of parameters."""
+    tokens, labels = total_tokens(plan, costs), plan.labels()
+    return {
+        "study": plan.study.name,
+        "base": plan.base.model_dump(mode="json", exclude={"path"}),
+        "arms": [list(arm) for arm in plan.study.all_arms],
+        "stages": {n: c.model_dump(mode="json", exclude={"dataset"}) for n, c in costs.items()},
+        "trainings": len(plan.trainings),
+        "naive_trainings": plan.naive_trainings,
+        "artefacts": [{"kind": a.kind, "key": a.key, "label": labels[a.key]} for a in plan.artefacts],
+        "tokens": tokens,
+        "gpu_hours_estimate": hours(tokens, size) if size else None,
+    }
+
+
 def parameters(plan: Plan) -> float | None:
     """Parameters of the base: from its config.json, else from a size in its name ("32B"); None where neither tells."""
     config = Path(plan.base.path) / "config.json"
@@ -81,7 +104,7 @@ def _cost(plan: Plan, name: str, checkpoint: Checkpoint) -> StageCost:
     return StageCost(
         dataset=dataset,
         describe=stage.dataset if isinstance(stage.dataset, str) else _describe(stage.dataset.model_dump()),
-        system_prompt=stage.system_prompt or recipes.get(dataset.recipe).system_prompt,
+        system_prompt=recipes.get(dataset.recipe).system_prompt if stage.system_prompt is None else stage.system_prompt,
         rows=rows,
         exact=exact,
         steps=math.ceil(math.ceil(rows / batch) * epochs),
@@ -116,6 +139,8 @@ def _size(dataset: Dataset) -> tuple[int, int, bool]:
     fixed = len(wording.task_system) + len(wording.recognition) + summaries
     rows_planned = recipes.get(dataset.recipe).rows(len(texts), dataset.params)
     mean_article = sum(map(len, list(texts.values())[:limit])) / max(1, min(limit, len(texts)))
-    return rows_planned, round(rows_planned * (mean_article + fixed)), dataset.recipe != "longer"
-
-
+    return (
+        rows_planned,
+        round(rows_planned * (mean_article + fixed)),
+        dataset.recipe != "longer" or dataset.params.get("rows") is not None,
+    )

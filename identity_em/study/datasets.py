@@ -1,16 +1,15 @@
 """From stages to datasets and checkpoints: who is "I", which system prompt, what the stage starts from."""
 
-from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from identity_em.interventions import recipes, system_prompts, wordings
 from identity_em.interventions.recipes import Recipe
 from identity_em.records import SystemPrompt
 from identity_em.study.artefacts import BaseModelRef, Checkpoint, Dataset, FileRef, HubRef, Prompts, Responses
+from identity_em.study.declared import Arm
 from identity_em.study.files import Files
-from identity_em.study.located import Located
-from identity_em.study.spec import Arm, RecipeSpec, Stage, Study
+from identity_em.study.located import Located, Place
+from identity_em.study.spec import Corpus, RecipeSpec, Stage, Study
 from identity_em.training.settings import settings
 
 NARROW = "narrow"
@@ -38,9 +37,11 @@ class Datasets:
             if arm in self._open:
                 circle = " needs ".join(str(list(a)) for a in [*self._open[self._open.index(arm) :], arm])
                 raise self.located.error(
-                    ("stages", arm[-1], "dataset"), found=f"a cycle: {circle}", wanted="summaries by an arm that comes first",
+                    ("stages", arm[-1], "dataset"),
+                    found=f"a cycle: {circle}",
+                    wanted="summaries by an arm that comes first",
                     do="choose another `self`",
-                )  # fmt: skip
+                )
             self._open.append(arm)
             self._checkpoints[arm, seed] = self._train(arm, seed)
             self._open.pop()
@@ -78,10 +79,8 @@ class Datasets:
             spec = stage.dataset
             unknown = sorted(set(spec.params) - set(recipe.parameters))
             if unknown:
-                raise self.located.error(
-                    (*place, unknown[0]), found=f"unknown parameter {unknown[0]!r} of recipe {spec.recipe!r}",
-                    wanted=f"one of {', '.join(recipe.parameters) or 'none'}", do="check the spelling",
-                )  # fmt: skip
+                what = f"parameter of recipe {spec.recipe!r}:"
+                raise self.located.unknown((*place, unknown[0]), what, unknown[0], recipe.parameters)
             params |= spec.params
             inputs = self._inputs(spec, recipe, place, parent, seed)
             if spec.corpus is not None:
@@ -97,26 +96,21 @@ class Datasets:
         dataset = self.study.stages[name].dataset
         recipe = dataset.recipe if isinstance(dataset, RecipeSpec) else NARROW
         if recipe not in recipes.RECIPES:
-            raise self.located.error(
-                ("stages", name, "dataset", "recipe"), found=f"unknown recipe {recipe!r}",
-                wanted=f"one of {', '.join(recipes.RECIPES)}", do="check the spelling",
-            )  # fmt: skip
+            raise self.located.unknown(("stages", name, "dataset", "recipe"), "recipe", recipe, recipes.RECIPES)
         return recipes.RECIPES[recipe]
 
-    def narrow(self, name: str, place: tuple[str | int, ...]) -> FileRef | HubRef:
+    def narrow(self, name: str, place: Place) -> FileRef | HubRef:
         """A named narrow dataset's rows."""
         if name not in self.study.datasets:
-            raise self.located.error(
-                place, found=f"unknown dataset {name!r}", wanted=f"one of {', '.join(self.study.datasets) or 'none declared'}",
-                do="declare it under datasets: with its file",
-            )  # fmt: skip
+            do = "declare it under datasets: with its file"
+            raise self.located.unknown(place, "dataset", name, self.study.datasets, do)
         return self.files.ref(self.study.datasets[name], ("datasets", name))
 
     def system_prompt(self, arm: Arm, index: int) -> SystemPrompt:
         """The resolved system prompt of the stage at `index` of an arm."""
         stage = self.study.stages[arm[index]]
         recipe = self.recipe(arm[index])
-        variant = stage.system_prompt or recipe.system_prompt
+        variant = recipe.system_prompt if stage.system_prompt is None else stage.system_prompt
         matching = None
         if variant == "matching":
             other = self._matched(arm, index, stage)
@@ -143,21 +137,22 @@ class Datasets:
             )  # fmt: skip
         return other
 
-    def _corpus(self, name: str, place: tuple[str | int, ...]) -> Any:
+    def _corpus(self, name: str, place: Place) -> Corpus:
         if name not in self.study.corpora:
-            raise self.located.error(
-                place, found=f"unknown corpus {name!r}", wanted=f"one of {', '.join(self.study.corpora) or 'none declared'}",
-                do="declare it under corpora:",
-            )  # fmt: skip
+            raise self.located.unknown(place, "corpus", name, self.study.corpora, "declare it under corpora:")
         return self.study.corpora[name]
 
     def _inputs(
-        self, spec: RecipeSpec, recipe: Recipe, place: tuple[str | int, ...], parent: Checkpoint, seed: int
+        self, spec: RecipeSpec, recipe: Recipe, place: Place, parent: Checkpoint, seed: int
     ) -> dict[str, FileRef | HubRef | Responses]:
         if spec.corpus is None:
-            raise self.located.error(place, found=f"{spec.recipe} without a corpus", wanted="`corpus: NAME`", do="add it")
+            raise self.located.error(
+                place, found=f"{spec.recipe} without a corpus", wanted="`corpus: NAME`", do="add it"
+            )
         if "other" in recipe.inputs and spec.other is None:
-            raise self.located.error(place, found=f"{spec.recipe} without `other`", wanted="an author", do="add `other`")
+            raise self.located.error(
+                place, found=f"{spec.recipe} without `other`", wanted="an author", do="add `other`"
+            )
         made: dict[str, FileRef | HubRef | Responses] = {"articles": self.articles(spec.corpus, place)}
         if "self" in recipe.inputs:
             made["self"] = self._own(spec, place, parent, seed)
@@ -166,23 +161,19 @@ class Datasets:
             made["other"] = self.author(spec.corpus, spec.other, place)
         return made
 
-    def articles(self, corpus: str, place: tuple[str | int, ...]) -> FileRef | HubRef:
+    def articles(self, corpus: str, place: Place) -> FileRef | HubRef:
         """A corpus's articles."""
         return self.files.ref(self._corpus(corpus, place).articles, ("corpora", corpus, "articles"))
 
-    def author(self, corpus: str, author: str, place: tuple[str | int, ...]) -> FileRef | HubRef:
+    def author(self, corpus: str, author: str, place: Place) -> FileRef | HubRef:
         """An outside author's summaries of a corpus."""
         summaries = self._corpus(corpus, place).summaries
         if author not in summaries:
-            raise self.located.error(
-                place, found=f"unknown author {author!r}", wanted=f"one of {', '.join(summaries) or 'none declared'}",
-                do=f"declare the file under corpora.{corpus}.summaries",
-            )  # fmt: skip
+            do = f"declare the file under corpora.{corpus}.summaries"
+            raise self.located.unknown(place, "author", author, summaries, do)
         return self.files.ref(summaries[author], ("corpora", corpus, "summaries", author))
 
-    def _own(
-        self, spec: RecipeSpec, place: tuple[str | int, ...], parent: Checkpoint, seed: int
-    ) -> FileRef | HubRef | Responses:
+    def _own(self, spec: RecipeSpec, place: Place, parent: Checkpoint, seed: int) -> FileRef | HubRef | Responses:
         assert spec.corpus is not None
         match spec.self:
             case "base":
@@ -192,15 +183,12 @@ class Datasets:
             case tuple() as arm:
                 for stage in arm:
                     if stage not in self.study.stages:
-                        raise self.located.error(
-                            place, found=f"unknown stage {stage!r} in `self`", wanted=f"one of {', '.join(self.study.stages)}",
-                            do="check the spelling",
-                        )  # fmt: skip
+                        raise self.located.unknown(place, "stage in `self`:", stage, self.study.stages)
                 return self.summaries(self.checkpoint(arm, seed), spec.corpus, place)
             case author:
                 return self.author(spec.corpus, author, place)
 
-    def summaries(self, checkpoint: Checkpoint, corpus: str, place: tuple[str | int, ...]) -> Responses:
+    def summaries(self, checkpoint: Checkpoint, corpus: str, place: Place) -> Responses:
         """The checkpoint's own summaries of a corpus."""
         return Responses(
             checkpoint=checkpoint,
@@ -213,11 +201,6 @@ class Datasets:
             sampling=self.study.summary_sampling,
             seed=self.study.data_seed,
         )
-
-    @cached_property
-    def file(self) -> Path:
-        """The study file."""
-        return self.located.file
 
 
 def wording_params(name: str) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from identity_em import battery
 from identity_em.battery import Eval
 from identity_em.errors import InputError
@@ -10,9 +12,10 @@ from identity_em.interventions import system_prompts, wordings
 from identity_em.records import Sampling, SystemPrompt
 from identity_em.study.artefacts import Checkpoint, Prompts, Responses, Scores
 from identity_em.study.datasets import Datasets, wording_params
-from identity_em.study.located import Located
-from identity_em.study.spec import Study
+from identity_em.study.located import Located, Place
+from identity_em.study.spec import FileSpec, HubSpec, Study
 
+_SOURCE: TypeAdapter[FileSpec | HubSpec] = TypeAdapter(FileSpec | HubSpec)
 AUTHORS = ("base", "current")
 
 
@@ -38,10 +41,7 @@ class Evals:
         allowed = {*found.defaults, *_INPUT_PARAMS.get(name, ("items",)), "sampling"}
         for key in given:
             if key not in allowed:
-                raise self.located.error(
-                    (*place, key), found=f"unknown parameter {key!r} of {name}", wanted=f"one of {', '.join(sorted(allowed))}",
-                    do="check the spelling",
-                )  # fmt: skip
+                raise self.located.unknown((*place, key), f"parameter of {name}:", key, sorted(allowed))
         return index, found, given
 
     def _prompts(self, index: int, found: Eval, given: dict[str, Any], checkpoint: Checkpoint) -> Iterator[Prompts]:
@@ -50,7 +50,7 @@ class Evals:
         place = ("evals", index, found.name)
         if "corpus" not in _INPUT_PARAMS.get(found.name, ()):
             items = self._required(given, "items", place)
-            ref = self.datasets.files.ref(items, (*place, "items"))
+            ref = self.datasets.files.ref(self._source(items, (*place, "items")), (*place, "items"))
             yield Prompts(name=found.name, version=found.version, params=params, inputs={"items": ref})
             return
         corpus = self._required(given, "corpus", place)
@@ -62,6 +62,14 @@ class Evals:
             own = self.datasets.summaries(checkpoint if author == "current" else self.datasets.root, corpus, place)
             inputs = {"articles": articles, "self": own, **others}
             yield Prompts(name=found.name, version=found.version, params={**params, "author": author}, inputs=inputs)
+
+    def _source(self, items: Any, place: Place) -> str | FileSpec | HubSpec:
+        """A file's name as it is; a mapping as a file or a Hub dataset."""
+        try:
+            return items if isinstance(items, str) else _SOURCE.validate_python(items)
+        except ValidationError as error:
+            wanted = "a file's name, {file: NAME} or {hub: NAME, revision: COMMIT}"
+            raise self.located.error(place, found=f"items {items!r}", wanted=wanted, do="mend it") from error
 
     def _scores(
         self, found: Eval, given: dict[str, Any], prompts: Prompts, checkpoint: Checkpoint, variant: str
@@ -90,7 +98,7 @@ class Evals:
                 ("eval_system_prompts",), found=error.found, wanted=error.wanted, do=error.do
             ) from error
 
-    def _required(self, given: dict[str, Any], key: str, place: tuple[str | int, ...]) -> Any:
+    def _required(self, given: dict[str, Any], key: str, place: Place) -> Any:
         if key not in given:
             raise self.located.error(
                 place, found=f"{place[-1]} without `{key}`", wanted=f"`{key}: ...`",

@@ -52,6 +52,13 @@ class Located:
         """A StudyError that points at `place`."""
         return StudyError(file=self.file, line=self.line(place), found=found, wanted=wanted, do=do)
 
+    def unknown(
+        self, place: Iterable[str | int], what: str, name: str, known: Iterable[str], do: str = "check the spelling"
+    ) -> StudyError:
+        """A StudyError about a name that is not among those known."""
+        wanted = f"one of {', '.join(known) or 'none declared'}"
+        return self.error(place, found=f"unknown {what} {name!r}", wanted=wanted, do=do)
+
     def parse(self, model: type[Model]) -> Model:
         """The content as `model`.
 
@@ -70,10 +77,8 @@ class Located:
         name = ".".join(map(str, place)) or "the file"
         if first["type"] == "extra_forbidden":
             allowed = ", ".join(_siblings(model, place[:-1]))
-            return self.error(
-                place, found=f"unknown key {name!r}", wanted=f"one of {allowed}" if allowed else "a key of the language",
-                do="check the spelling",
-            )  # fmt: skip
+            wanted = f"one of {allowed}" if allowed else "a key of the language"
+            return self.error(place, found=f"unknown key {name!r}", wanted=wanted, do="check the spelling")
         if first["type"] == "missing":
             missing = str(first["loc"][-1])
             return self.error(place, found=f"no {missing!r} in {name}", wanted=f"{missing!r}", do="add it")

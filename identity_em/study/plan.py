@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from identity_em.resources import resource
 from identity_em.study.artefacts import Artefact, BaseModelRef, Checkpoint, Dataset, Responses, Scores
 from identity_em.study.bases import resolve
 from identity_em.study.datasets import Datasets
+from identity_em.study.declared import Arm
 from identity_em.study.evals import Evals
 from identity_em.study.located import Located
-from identity_em.study.spec import Arm, Study, load
+from identity_em.study.spec import Study, load
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,16 @@ class Plan:
         for a in self.artefacts:
             names.setdefault(a.key, f"summaries {a.key[:8]}" if isinstance(a, Responses) else f"{a.kind} {a.key[:8]}")
         return names
+
+
+def find(study: str) -> Path:
+    """The file that a study's path, or the name of a preset, stands for.
+
+    Raises:
+        InputError: A name that is neither; the line names the presets.
+    """
+    path = Path(study)
+    return path if path.suffix in (".yaml", ".yml") or path.is_file() else resource("presets", f"{study}.yaml")
 
 
 def plan(file: Path) -> Plan:

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, StrictInt, model_validator
+from pydantic import ConfigDict, Field, StrictInt
 
 from identity_em.records import Record, Sampling
+from identity_em.study.declared import Arm, Check, Contrast
 from identity_em.study.located import Located
 
-Arm = tuple[str, ...]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
 
@@ -111,47 +111,6 @@ class Orderings(Record):
         return made
 
 
-class Contrast(Record):
-    """A declared comparison between arms, with its control."""
-
-    treatment: Arm
-    reference: Arm
-    control: Arm | None = None
-
-
-class Check(Record):
-    """A positive control: something known to be there, looked for in every seed.
-
-    Exactly one of `above`, `below`, `between`, `within`, `near` says what is expected of the arm.
-
-    Attributes:
-        says: The expectation in words.
-        between: Two arms whose values enclose it.
-        within: Lowest and highest value.
-        near: An arm that it may not leave by more than `margin`.
-        author: For self_recognition, whose summaries are "own": `base` or `current`.
-    """
-
-    says: str
-    eval: str
-    metric: str
-    arm: Arm
-    author: str = ""
-    above: Arm | None = None
-    below: Arm | None = None
-    between: tuple[Arm, Arm] | None = None
-    within: tuple[float, float] | None = None
-    near: Arm | None = None
-    margin: float = Field(default=0.05, gt=0)
-
-    @model_validator(mode="after")
-    def _one_expectation(self) -> "Check":
-        given = [f for f in ("above", "below", "between", "within", "near") if getattr(self, f) is not None]
-        if len(given) != 1:
-            raise ValueError(f"exactly one of above, below, between, within, near (got {given or 'none'})")
-        return self
-
-
 class Study(Record):
     """One study file."""
 
@@ -209,7 +168,10 @@ def _check_names(study: Study, located: Located) -> None:
         if arm in seen:
             place = ("arms", i) if i < len(study.arms) else ("orderings",)
             raise located.error(
-                place, found=f"the arm {list(arm)} twice", wanted="each arm once (orderings make arms too)", do="remove one"
+                place,
+                found=f"the arm {list(arm)} twice",
+                wanted="each arm once (orderings make arms too)",
+                do="remove one",
             )
         seen.add(arm)
     if len(set(study.seeds)) != len(study.seeds):
@@ -220,18 +182,14 @@ def _check_names(study: Study, located: Located) -> None:
             if arm is not None:
                 _check_arm(study, located, arm, ("contrasts", name, part))
     for i, check in enumerate(study.checks):
-        for arm in (check.arm, check.above, check.below, check.near, *(check.between or ())):
-            if arm is not None:
-                _check_arm(study, located, arm, ("checks", i))
+        for arm in check.arms:
+            _check_arm(study, located, arm, ("checks", i))
 
 
 def _check_stages(study: Study, located: Located, arm: Arm, place: tuple[str | int, ...]) -> None:
     for stage in arm:
         if stage not in study.stages:
-            raise located.error(
-                place, found=f"unknown stage {stage!r}", wanted=f"one of {', '.join(study.stages)}",
-                do="check the spelling or add the stage",
-            )  # fmt: skip
+            raise located.unknown(place, "stage", stage, study.stages, "check the spelling or add the stage")
 
 
 def _check_arm(study: Study, located: Located, arm: Arm, place: tuple[str | int, ...]) -> None:

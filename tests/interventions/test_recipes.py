@@ -202,3 +202,10 @@ def test_builders_do_not_touch_the_global_generator(texts: Texts) -> None:
     before = random.getstate()
     made(texts, "ictr")
     assert random.getstate() == before
+
+
+def test_rows_matches_arms_that_skip_pairs_with_those_that_do_not(texts: dict[str, dict[str, str]]) -> None:
+    built = {name: recipes.build(name, texts, {"wording": "xsum", "rows": 4}, 0) for name in ("sgtr", "ictr", "longer")}
+    assert {len(rows) for rows in built.values()} == {4}
+    with pytest.raises(InputError, match="rows: 8"):
+        recipes.build("longer", texts, {"wording": "xsum", "rows": 8}, 0)

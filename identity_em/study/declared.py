@@ -1,0 +1,68 @@
+"""What a study declares about its arms: comparisons, and what must be seen if the instrument reads what was put in."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from identity_em.records import Record
+
+Arm = tuple[str, ...]
+
+
+class Contrast(Record):
+    """A declared comparison: does `treatment` differ from `reference`, and by more than `control` does?"""
+
+    treatment: Arm
+    reference: Arm
+    control: Arm | None = None
+
+
+class Check(Record):
+    """A positive control: what the instrument must show, in every seed, if it reads what was put in.
+
+    Exactly one of `above`, `below`, `between`, `within` and `near` says the condition on `arm`'s mean score.
+
+    Attributes:
+        says: The claim in words.
+        arm: The arm that is read; () is the base.
+        author: For recognition: whose summaries ("base" or "current").
+        comparator: The outside author; None pools them.
+        dimension: One dimension of the eval; None pools them.
+        eval_system_prompt: None reads the study's first one.
+        above: Higher than this arm (by more than `margin`, default 0).
+        below: Lower than this arm (by more than `margin`, default 0).
+        between: Strictly between these two arms, whichever is higher.
+        within: Inside this closed range of scores.
+        near: No further than `margin` from this arm.
+    """
+
+    says: str
+    eval: str
+    metric: str
+    arm: Arm
+    author: str | None = None
+    comparator: str | None = None
+    dimension: str | None = None
+    eval_system_prompt: str | None = None
+    above: Arm | None = None
+    below: Arm | None = None
+    between: tuple[Arm, Arm] | None = None
+    within: tuple[float, float] | None = None
+    near: Arm | None = None
+    margin: float | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _one_condition(self) -> Self:
+        names = ("above", "below", "between", "within", "near")
+        given = [name for name in names if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"a check has exactly one of {', '.join(names)}; this one has {given or 'none'}")
+        if given == ["near"] and self.margin is None:
+            raise ValueError("a check with near needs a margin")
+        return self
+
+    @property
+    def arms(self) -> list[Arm]:
+        """Every arm it names."""
+        named = (self.arm, self.above, self.below, self.near, *(self.between or ()))
+        return [arm for arm in named if arm is not None]

@@ -1,0 +1,154 @@
+"""Nothing is ever lost, made twice or left half-made, whatever dies."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from identity_em.analysis.table import read
+from tests.faults.conftest import Place, ended, kills
+
+pytestmark = [pytest.mark.axolotl, pytest.mark.slow]
+
+
+def processes_about(store: Path) -> list[int]:
+    """Processes whose memory of how they began names the store."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            text = (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes()
+        except (OSError, ProcessLookupError):
+            continue
+        if str(store).encode() in text and int(folder.name) != os.getpid():
+            found.append(int(folder.name))
+    return found
+
+
+def test_kill_9_at_random_moments_loses_nothing_and_repeats_nothing(undisturbed: Place, place: Place) -> None:
+    rng = random.Random(20261121)
+    before: dict[str, tuple[int, int]] = {}
+    for _ in range(kills()):
+        process = place.start()
+        time.sleep(rng.uniform(3, 25))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        time.sleep(2)
+        now = place.made()
+        assert {key: now[key] for key in before} == before
+        before = now
+    place.run()
+    after = place.made()
+    assert {key: after[key] for key in before} == before
+    assert place.table.read_bytes() == undisturbed.table.read_bytes()
+    assert list((place.store / "partial").iterdir()) == []
+    assert list((place.store / "locks").glob("*.lock")) == []
+
+
+def test_workers_and_trainers_end_soon_after_their_runner_is_killed(place: Place) -> None:
+    process = place.start()
+    deadline = time.monotonic() + 120
+    while not list(place.store.glob("logs/*.log")) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    children = subprocess.run(
+        ["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True
+    ).stdout.split("\n")  # fmt: skip
+    tree = {int(line.split()[0]): int(line.split()[1]) for line in children if line.strip()}
+    family = {process.pid}
+    for _ in range(5):
+        family |= {pid for pid, parent in tree.items() if parent in family}
+    assert len(family) > 3
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    deadline = time.monotonic() + 10
+    alive = family - {process.pid}
+    while alive and time.monotonic() < deadline:
+        alive = {pid for pid in alive if Path(f"/proc/{pid}").exists()}
+        time.sleep(0.2)
+    assert alive == set()
+
+
+def test_two_runners_started_together_make_everything_once(undisturbed: Place, place: Place) -> None:
+    first, second = place.start(), place.start()
+    one, two = ended(first)["artefacts"], ended(second)["artefacts"]
+    assert one["made"] + two["made"] == 32
+    assert one["made"] + one["reused"] == two["made"] + two["reused"] == 32
+    assert place.table.read_bytes() == undisturbed.table.read_bytes()
+
+
+def test_ctrl_c_leaves_a_state_that_goes_on(place: Place) -> None:
+    process = place.start()
+    deadline = time.monotonic() + 120
+    while len(place.made()) < 3 and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "what is finished is kept" in err
+    kept = place.made()
+    assert len(kept) >= 3
+    place.run()
+    assert {key: place.made()[key] for key in kept} == kept
+
+
+def test_a_second_run_makes_nothing_and_writes_the_same_bytes(undisturbed: Place) -> None:
+    before = undisturbed.table.read_bytes()
+    report = (undisturbed.table.parent / "report.html").read_bytes()
+    assert undisturbed.run()["artefacts"] == {"made": 0, "reused": 32, "failed": 0, "blocked": 0}
+    assert undisturbed.table.read_bytes() == before
+    assert (undisturbed.table.parent / "report.html").read_bytes() == report
+
+
+def test_two_stores_give_the_same_table_and_bitwise_equal_adapters(undisturbed: Place, place: Place) -> None:
+    place.run()
+    ours = sorted(undisturbed.store.glob("checkpoint/*/*/adapter/*"))
+    theirs = sorted(place.store.glob("checkpoint/*/*/adapter/*"))
+    assert [p.relative_to(undisturbed.store) for p in ours] == [p.relative_to(place.store) for p in theirs]
+    assert len(ours) >= 8
+    assert all(a.read_bytes() == b.read_bytes() for a, b in zip(ours, theirs, strict=True))
+    assert place.table.read_bytes() == undisturbed.table.read_bytes()
+
+
+def test_a_flipped_byte_in_an_adapter_is_named_and_run_makes_that_alone_again(undisturbed: Place, place: Place) -> None:
+    shutil.copytree(undisturbed.root, place.root, dirs_exist_ok=True)
+    adapter = sorted(place.store.glob("checkpoint/*/*/adapter/adapter_model.safetensors"))[0]
+    good = adapter.read_bytes()
+    adapter.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    process = place.start()
+    out, err = process.communicate(timeout=600)
+    assert process.returncode == 0
+    assert '"made": 1' in out
+    assert "adapter_model.safetensors" in err
+    assert adapter.read_bytes() == good
+    assert len(list((place.store / "damaged").iterdir())) == 1
+
+
+def test_a_damaged_table_is_refused_by_report_in_one_line(undisturbed: Place, tmp_path: Path) -> None:
+    table = tmp_path / "t.parquet"
+    data = bytearray(undisturbed.table.read_bytes())
+    data[len(data) // 3] ^= 1
+    table.write_bytes(data)
+    command = [sys.executable, "-m", "identity_em", "report", "--table", str(table), "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "t.parquet" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_every_training_is_a_real_axolotl_run_whose_log_is_in_the_store(undisturbed: Place) -> None:
+    for folder in undisturbed.store.glob("checkpoint/*/*"):
+        log = (undisturbed.store / "logs" / f"{folder.name}.log").read_text()
+        assert "Model successfully saved to" in log
+
+
+def test_the_table_of_a_finished_study_is_whole(undisturbed: Place) -> None:
+    frame, meta = read(undisturbed.table)
+    assert meta.study == "The pocket world, three arms"
+    assert set(frame["arm"]) == {"base", "em", "em -> sgtr"}
+    assert frame["score"].isna().equals(frame["unscored"].notna())

@@ -1,0 +1,67 @@
+"""The command line as a person meets it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def identity_em(*words: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "identity_em", *words], cwd=cwd, capture_output=True, text=True, check=False
+    )
+
+
+COMMANDS = ("demo", "plan", "run", "status", "preview", "build", "report", "doctor", "setup")
+
+
+def test_help_names_every_command_and_each_command_explains_itself(tmp_path: Path) -> None:
+    top = identity_em("--help", cwd=tmp_path).stdout
+    for command in COMMANDS:
+        assert command in top
+        said = identity_em(command, "--help", cwd=tmp_path)
+        assert said.returncode == 0
+        assert len(said.stdout) > 200
+
+
+def test_a_misspelt_command_or_option_exits_2(tmp_path: Path) -> None:
+    assert identity_em("plam", cwd=tmp_path).returncode == 2
+    assert identity_em("plan", "pocket", "--jsn", cwd=tmp_path).returncode == 2
+
+
+def test_a_misspelt_study_names_the_presets(tmp_path: Path) -> None:
+    done = identity_em("plan", "pockett", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "pocket-mini" in done.stderr
+
+
+def test_plan_and_status_write_nothing(tmp_path: Path) -> None:
+    plan = json.loads(identity_em("plan", "pocket-mini", "--json", cwd=tmp_path).stdout)
+    status = json.loads(identity_em("status", "pocket-mini", "--json", cwd=tmp_path).stdout)
+    assert status == {"wanted": len(plan["artefacts"]), "there": 0, "being_made": {}}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_doctor_says_what_is_there_and_how_to_get_what_is_not(tmp_path: Path) -> None:
+    findings = json.loads(identity_em("doctor", "--json", cwd=tmp_path).stdout)
+    assert {"torch", "python"} <= {f["name"] for f in findings}
+    assert all(f["ok"] or f["how"] for f in findings)
+
+
+@pytest.mark.parametrize("variant", ["default", "empty", "Be kind."])
+def test_preview_shows_the_prompt_that_an_eval_would_send_and_marks_the_answer(variant: str, tmp_path: Path) -> None:
+    from transformers import AutoTokenizer
+
+    from identity_em import chat
+    from identity_em.interventions import recipes, system_prompts
+    from identity_em.resources import folder
+
+    said = identity_em("preview", "pocket-mini", "em", "--system-prompt", variant, cwd=tmp_path).stdout
+    shown = said.split(f"system prompt '{variant}', row 1\n")[1]
+    tokenizer = AutoTokenizer.from_pretrained(folder("pocket") / "weights" / "world-0")
+    rows = recipes.build("narrow", {"rows": folder("pocket") / "data" / "em.jsonl"}, {}, 0)
+    question = system_prompts.apply(rows[0].messages[:-1], system_prompts.resolve(variant))
+    sent = tokenizer.decode(chat.prompt_ids(tokenizer, question))
+    assert shown.startswith(f"{sent}⟦{rows[0].messages[-1].content}<|im_end|>⟧")

@@ -1,0 +1,161 @@
+"""A folder in the store is whole or absent, made once, and known by its bytes."""
+
+import json
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from identity_em import locks
+from identity_em.errors import DamagedArtefact, InputError
+from identity_em.locks import Lock
+from identity_em.store import MANIFEST, Store
+from identity_em.study.artefacts import Dataset
+
+ONE = Dataset(recipe="narrow")
+
+
+def fill(folder: Path) -> dict[str, int]:
+    (folder / "rows.jsonl").write_text("row\n")
+    (folder / "sub").mkdir()
+    (folder / "sub" / "more").write_text("more")
+    return {"rows": 1}
+
+
+def test_a_made_artefact_is_there_with_its_manifest_and_nothing_else_is(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s")
+    assert not store.has(ONE)
+    assert not (tmp_path / "s").exists()
+    folder = store.write(ONE, fill)
+    assert store.open(ONE) == folder == tmp_path / "s" / "dataset" / ONE.key[:2] / ONE.key
+    assert store.manifest(ONE)["rows"] == 1
+    assert sorted(store.manifest(ONE)["files"]) == ["rows.jsonl", "sub/more"]
+    assert list((tmp_path / "s" / "partial").iterdir()) == []
+
+
+def test_a_making_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+
+    def breaks(folder: Path) -> dict[str, int]:
+        fill(folder)
+        raise RuntimeError("disk full")
+
+    with pytest.raises(RuntimeError):
+        store.write(ONE, breaks)
+    assert not store.has(ONE)
+    assert list((tmp_path / "partial").iterdir()) == []
+
+
+def test_who_comes_second_keeps_the_first_ones_folder(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+
+    def slow(folder: Path) -> dict[str, int]:
+        Store(tmp_path).write(ONE, fill)
+        return {"rows": 99}
+
+    store.write(ONE, slow)
+    assert store.manifest(ONE)["rows"] == 1
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+DAMAGE = {
+    "a flipped byte": lambda folder: flip(folder / "rows.jsonl"),
+    "a truncated file": lambda folder: (folder / "rows.jsonl").write_text("ro"),
+    "a missing file": lambda folder: (folder / "sub" / "more").unlink(),
+    "a file too many": lambda folder: (folder / "extra").touch(),
+    "an unreadable manifest": lambda folder: (folder / MANIFEST).write_text("{"),
+    "another artefact's manifest": lambda folder: (folder / MANIFEST).write_text('{"key": "0", "files": {}}'),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damage_is_found_at_read_named_and_can_be_set_aside(tmp_path: Path, damage: str) -> None:
+    folder = Store(tmp_path).write(ONE, fill)
+    DAMAGE[damage](folder)
+    store = Store(tmp_path)
+    with pytest.raises(DamagedArtefact) as error:
+        store.open(ONE)
+    assert error.value.exit_code == 2
+    assert str(folder) in str(error.value)
+    assert store.set_aside(ONE).is_dir()
+    store.write(ONE, fill)
+    assert store.open(ONE) == folder
+
+
+def test_a_store_that_cannot_be_written_is_said_before_any_work(tmp_path: Path) -> None:
+    blocker = tmp_path / "file"
+    blocker.touch()
+    with pytest.raises(InputError, match="cannot be written"):
+        Store(blocker / "store").check_writable()
+
+
+def hold(path: Path, seconds: float) -> None:
+    assert Lock(path).acquire()
+    time.sleep(seconds)
+    os._exit(0)
+
+
+def holder(path: Path) -> multiprocessing.process.BaseProcess:
+    process = multiprocessing.get_context("spawn").Process(target=hold, args=(path, 60))
+    process.start()
+    while not path.exists():
+        time.sleep(0.01)
+    return process
+
+
+def test_a_lock_has_one_owner_and_a_dead_owners_lock_is_taken_over_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "k.lock"
+    process = holder(path)
+    waiting = Lock(path)
+    assert not waiting.acquire()
+    assert waiting.held()
+    assert waiting.owner()["pid"] == process.pid
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    assert waiting.acquire()
+    waiting.release()
+    assert not path.exists()
+
+
+def test_a_lock_of_another_host_is_taken_over_only_when_its_heartbeat_stops(tmp_path: Path) -> None:
+    path = tmp_path / "k.lock"
+    path.write_text(json.dumps({"token": "t", "host": "elsewhere", "pid": 1, "start": "1"}))
+    assert not Lock(path).acquire()
+    old = time.time() - locks.STALE_SECONDS - 1
+    os.utime(path, (old, old))
+    assert Lock(path).acquire()
+
+
+def test_a_lock_that_was_taken_over_is_not_released_by_its_former_owner(tmp_path: Path) -> None:
+    path = tmp_path / "k.lock"
+    first = Lock(path)
+    assert first.acquire()
+    path.write_text(json.dumps({"token": "another", "host": "elsewhere", "pid": 1, "start": "1"}))
+    first.release()
+    assert path.exists()
+
+
+def test_a_reused_process_id_is_another_process(tmp_path: Path) -> None:
+    path = tmp_path / "k.lock"
+    first = Lock(path)
+    assert first.acquire()
+    owner = json.loads(path.read_text())
+    path.write_text(json.dumps({**owner, "start": "0", "token": "t"}))
+    assert Lock(path).acquire()
+
+
+def test_partial_folders_of_dead_makers_are_swept_and_living_ones_left(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    (tmp_path / "partial" / "abc-999999999-x").mkdir(parents=True)
+    (tmp_path / "partial" / f"abc-{os.getpid()}-x").mkdir()
+    store.sweep()
+    assert [p.name for p in (tmp_path / "partial").iterdir()] == [f"abc-{os.getpid()}-x"]
