@@ -19,6 +19,7 @@ PARTS = {
 
 def main() -> None:
     """Run the parts named on the command line (all by default) and write what they gave."""
+    at = str(commit().get("commit", "unknown"))
     lines = [
         "# Benchmarks",
         "",
