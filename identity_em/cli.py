@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from identity_em import __version__
 from identity_em.errors import IdentityEmError
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ OutOption = Annotated[Path | None, typer.Option("--out", help="Where table and r
 WorkersOption = Annotated[int, typer.Option("--workers", min=1, help="Worker processes, one core each.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors and the report's path.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
-_WORKERS = min(2, os.cpu_count() or 1)
+# One worker a GPU's memory, else one a core; four are as many as a laptop's memory holds.
+_WORKERS = 1 if shutil.which("nvidia-smi") else min(4, os.cpu_count() or 1)
 _STORE = Path("store")
 
 
@@ -187,14 +188,6 @@ def setup_trainer(
     there = environment.find_trainer() if folder is None else None
     python = there or environment.setup_trainer(folder, tell=_tell)
     _tell(f"trainer: {python}")
-
-
-@app.callback(invoke_without_command=True)
-def top(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
-    """From one study file to one comparative report."""
-    if version:
-        _out().print(__version__, highlight=False)
-        raise typer.Exit
 
 
 def main() -> None:
