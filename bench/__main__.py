@@ -18,7 +18,7 @@ PARTS = {
 
 
 def main() -> None:
-    """Run the parts named on the command line (all by default) and write what they gave."""
+    """Run the parts named on the command line; all of them by default, and then write what they gave."""
     at = str(commit().get("commit", "unknown"))
     lines = [
         "# Benchmarks",
@@ -33,12 +33,13 @@ def main() -> None:
         lines += ["", f"## {title}", "", "| what | value | ratio | against |", "|---|---:|---:|---|"]
         for row in part():
             lines.append(_line(row))
-            print(f"{row.name:60} {row.value:10.3f}   {row.ratio:6.2f} x {row.against}", flush=True)
-    Path("reports/bench.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+            print(f"{row.name:60} {row.value:10.3f}   {row.ratio:8.3g} x {row.against}", flush=True)
+    if len(sys.argv) == 1:
+        Path("reports/bench.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _line(row: Row) -> str:
-    return f"| {row.name} | {row.value:.3f} | {row.ratio:.2f} | {row.against} |"
+    return f"| {row.name} | {row.value:.3f} | {row.ratio:.3g} | {row.against} |"
 
 
 if __name__ == "__main__":

@@ -75,12 +75,12 @@ def run(
     planned = _plan(study)
     started = time.monotonic()
     console = None if quiet or as_json else Console(stderr=True)
-    with display.progress(planned, workers, console) as tell:
-        try:
+    try:
+        with display.progress(planned, workers, console) as tell:
             done = engine.run_study(planned, store, out or Path("results") / planned.study.name, workers, tell)
-        except KeyboardInterrupt:
-            _fail("stopped; what is finished is kept, and the same command goes on from there")
-            raise typer.Exit(130) from None
+    except KeyboardInterrupt:
+        _fail("stopped; what is finished is kept, and the same command goes on from there")
+        raise typer.Exit(130) from None
     _conclude(done, time.monotonic() - started, quiet=quiet, as_json=as_json)
 
 

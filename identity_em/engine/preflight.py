@@ -11,7 +11,7 @@ from identity_em.records import Answer
 from identity_em.store import Store
 from identity_em.study import costs
 from identity_em.study.artefacts import Checkpoint, FileRef
-from identity_em.study.bases import check_resolved
+from identity_em.study.bases import POCKET, check_resolved
 from identity_em.study.plan import Plan
 
 
@@ -25,7 +25,7 @@ def check(plan: Plan, store: Store) -> None:
     check_resolved(plan.base, plan.located)
     costs.costs(plan)
     _items(plan)
-    if plan.base.name.startswith("pocket"):
+    if POCKET.fullmatch(plan.study.model.base):
         shipped.check(Path(plan.base.path))
     seen: set[str] = set()
     for checkpoint in plan.trainings:
