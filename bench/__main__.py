@@ -23,7 +23,7 @@ def main() -> None:
     lines = [
         "# Benchmarks",
         "",
-        f"{datetime.now(UTC):%Y-%m-%d}, commit {commit().get('commit', 'unknown')[:12]}. Ratios are to the peer run "
+        f"{datetime.now(UTC):%Y-%m-%d}, commit {at[:12]}. Ratios are to the peer run "
         "beside it on the same machine; absolute figures are of a shared two-core machine and only for orientation.",
         "Versions: " + ", ".join(f"{name} {version}" for name, version in versions().items()) + ".",
     ]
