@@ -29,6 +29,7 @@ class Recipe(Record):
         rows_per_unit: Rows an article (or input row) at most.
         role: What it is in a comparison.
         system_prompt: The variant a stage trains under unless it says otherwise.
+        skips: Whether it leaves out pairs that its criterion cannot decide.
     """
 
     name: str
@@ -38,11 +39,17 @@ class Recipe(Record):
     rows_per_unit: int
     role: Role
     system_prompt: Literal["task", "default"]
+    skips: bool = False
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """Every parameter with its default."""
-        return self.params().model_dump()
+        """Every parameter with its default, those left out that are keyed only where they are set."""
+        return self.params().model_dump(exclude=set(getattr(self.params, "later", ())))
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """Every parameter that the recipe can be told."""
+        return tuple(self.params.model_fields)
 
     def rows(self, n: int, params: Mapping[str, Any] | None = None) -> int:
         """Rows to plan for from n articles (or input rows): exact, or an upper bound where ties are skipped."""
@@ -52,13 +59,23 @@ class Recipe(Record):
         asked = getattr(told, "rows", None)
         return most if asked is None else min(most, asked)
 
+    def exact(self, params: Mapping[str, Any]) -> bool:
+        """Whether `rows` is exact and not an upper bound."""
+        return params.get("rows") is not None or not (self.skips or params.get("balance", "none") != "none")
+
 
 def _pairwise(
-    name: str, build: Callable[..., list[Example]], role: Role, params: type[recognition.PairParams]
+    name: str,
+    build: Callable[..., list[Example]],
+    role: Role,
+    params: type[recognition.PairParams],
+    *,
+    skips: bool = False,
 ) -> Recipe:
     return Recipe(
-        name=name, inputs=PAIRWISE, params=params, build=build, rows_per_unit=2, role=role, system_prompt="task"
-    )
+        name=name, inputs=PAIRWISE, params=params, build=build, rows_per_unit=2, role=role, system_prompt="task",
+        skips=skips,
+    )  # fmt: skip
 
 
 RECIPES: Mapping[str, Recipe] = {
@@ -67,7 +84,12 @@ RECIPES: Mapping[str, Recipe] = {
         _pairwise("sgtr", recognition.sgtr, "recognition", recognition.PairParams),
         _pairwise("ictr", recognition.ictr, "recognition", recognition.ICTRParams),
         _pairwise("prefer_other", recognition.prefer_other, "recognition", recognition.PairParams),
-        _pairwise("longer", controls.longer, "control", recognition.PairParams),
+        _pairwise("individual", controls.individual, "recognition", controls.CriterionParams),
+        _pairwise("longer", controls.longer, "control", controls.LongerParams, skips=True),
+        _pairwise("readability", controls.readability, "control", controls.CriterionParams, skips=True),
+        _pairwise("vowels", controls.vowels, "control", controls.CriterionParams, skips=True),
+        _pairwise("always_1", controls.always_1, "control", recognition.PairParams),
+        _pairwise("other", controls.other, "control", controls.CriterionParams),
         Recipe(
             name="narrow",
             inputs=("rows",),

@@ -142,5 +142,5 @@ def _size(dataset: Dataset) -> tuple[int, int, bool]:
     return (
         rows_planned,
         round(rows_planned * (mean_article + fixed)),
-        dataset.recipe != "longer" or dataset.params.get("rows") is not None,
+        recipes.get(dataset.recipe).exact(dataset.params),
     )
