@@ -70,7 +70,7 @@ def audit(
     """
     pairs = _pairs(rows)
     balance = _balance(rows)
-    found = tuple([*shortcuts.rules(pairs), *shortcuts.classifiers(pairs)]) if pairs else ()
+    found = (*shortcuts.rules(pairs), *shortcuts.classifiers(pairs)) if pairs else ()
     leaks = tuple(find(rows, items, name=eval_) for eval_, items in (against or {}).items())
     warnings = [*_identity(balance, about), *_rules(found), *_spread(balance), *_leaked(leaks)]
     return Audit(
@@ -86,11 +86,10 @@ def _pairs(rows: Sequence[Example]) -> list[PairRow]:
         if answer not in ("1", "2") or parts is None or len(parts.summaries) != 2:
             return []
         group = str(row.facts.get("article") or parts.article or number)
-        own = row.facts.get("own_slot")
+        slot = row.facts.get("own_slot")
+        own = slot if isinstance(slot, int) else None
         first, second = parts.summaries
-        found.append(
-            PairRow(group=group, first=first, second=second, label=int(answer), own=own if isinstance(own, int) else None)
-        )
+        found.append(PairRow(group=group, first=first, second=second, label=int(answer), own=own))
     return found
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from identity_em.errors import InputError
-from identity_em.interventions import card, recipes, system_prompts, wordings
+from identity_em.interventions import card, recipes, system_prompts
 from identity_em.records import Example
 from identity_em.study.artefacts import Dataset
 
@@ -97,7 +97,7 @@ def by_hand(
             wanted="a recipe of articles and two authors' summaries",
             do="use it in a study",
         )
-    task = wordings.get(wording).task_system
+    task = recipes.task_system(recipe, {}, wording)
     prompt = system_prompts.resolve(system_prompt or wanted.system_prompt, task=task)
     params: dict[str, Any] = {"wording": wording, "system_prompt": prompt.model_dump(), "limit": limit}
     if mode is not None:

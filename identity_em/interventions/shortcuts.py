@@ -103,7 +103,7 @@ def classifiers(rows: Sequence[PairRow]) -> list[Shortcut]:
     groups = np.array([row.group for row in kept])
     if len(set(groups)) < 2 * FOLDS:
         return []
-    vectors = {t: surface.vector(t) for row in kept for t in (row.first, row.second)}
+    vectors = {t: np.array(surface.vector(t)) for row in kept for t in (row.first, row.second)}
     gaps = np.array([vectors[row.first] - vectors[row.second] for row in kept])
     names = list(surface.FEATURES)
     length = [names.index(name) for name in surface.LENGTH]

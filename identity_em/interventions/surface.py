@@ -3,9 +3,6 @@
 import re
 from collections.abc import Callable, Mapping
 
-import numpy as np
-from numpy.typing import NDArray
-
 VOWELS = frozenset("aeiouAEIOU")
 _WORD = re.compile(r"\w+")
 
@@ -63,6 +60,6 @@ RULES: Mapping[str, tuple[str, int]] = {
 }
 
 
-def vector(text: str) -> NDArray[np.float64]:
+def vector(text: str) -> list[float]:
     """All features of a text, in the order of `FEATURES`."""
-    return np.array([float(measure(text)) for measure in FEATURES.values()])
+    return [float(measure(text)) for measure in FEATURES.values()]
