@@ -46,11 +46,13 @@ def plan(study: StudyArgument, as_json: JsonOption = False) -> None:
     """Print what a study will train, share and cost, before anything is spent."""
     from identity_em import display
     from identity_em.study import costs as costing
+    from identity_em.study import matching
 
     planned = _plan(study)
     costs, size = costing.costs(planned), costing.parameters(planned)
     if as_json:
-        _json(costing.described(planned, costs, size))
+        contrasts = [match.model_dump(mode="json") for match in matching.matches(planned.study, costs)]
+        _json({**costing.described(planned, costs, size), "contrasts": contrasts})
     else:
         _out().print(display.plan_view(planned, costs, size))
 
@@ -125,8 +127,30 @@ def preview(
 
 
 @app.command()
+def audit(
+    target: Annotated[str, typer.Argument(help="A JSONL file of messages, a built dataset's folder, or a study.")],
+    against: Annotated[
+        list[str] | None, typer.Option("--against", help="Eval items to look for, FILE or NAME=FILE (repeatable).")
+    ] = None,
+    store: StoreOption = _STORE,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a training set teaches besides what it means to: balance, shortcuts, leaks. Exit 2 on a leak."""
+    from identity_em.engine import auditing
+    from identity_em.interventions import audit_table
+
+    found = auditing.of(target, against or [], store=store)
+    if as_json:
+        _json(found.model_dump(mode="json"))
+    else:
+        _out().print(*audit_table.tables(found.audits, found.waiting), sep="\n")
+    if found.leak:
+        raise typer.Exit(2)
+
+
+@app.command()
 def build(
-    recipe: Annotated[str, typer.Argument(help="sgtr, ictr, prefer_other or longer.")],
+    recipe: Annotated[str, typer.Argument(help="A recipe of pairs: sgtr, ictr, prefer_other, longer, ...")],
     articles: Annotated[Path, typer.Option("--articles", help="JSON {id: text}.")],
     own: Annotated[Path, typer.Option("--self", help="The model's own summaries, JSON {id: text}.")],
     other: Annotated[Path, typer.Option("--other", help="The outside author's summaries, JSON {id: text}.")],

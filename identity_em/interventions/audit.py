@@ -60,19 +60,18 @@ class Audit(Record):
 
 
 def audit(
-    rows: Sequence[Example], *, name: str, about: str = "", against: Mapping[str, Sequence[Item]] | None = None
+    rows: Sequence[Example], *, name: str, against: Mapping[str, Sequence[Item]] | None = None
 ) -> Audit:
     """Everything there is to say about the rows.
 
     Args:
-        about: The recipe's role: `control` marks a set that must not carry identity.
         against: Items of each eval to look for leaks of.
     """
     pairs = _pairs(rows)
     balance = _balance(rows)
     found = (*shortcuts.rules(pairs), *shortcuts.classifiers(pairs)) if pairs else ()
     leaks = tuple(find(rows, items, name=eval_) for eval_, items in (against or {}).items())
-    warnings = [*_identity(balance, about), *_rules(found), *_spread(balance), *_leaked(leaks)]
+    warnings = [*_identity(rows, balance), *_rules(found), *_spread(balance), *_leaked(leaks)]
     return Audit(
         name=name, rows=len(rows), balance=balance, shortcuts=found, leaks=leaks, warnings=tuple(warnings)
     )
@@ -117,10 +116,10 @@ def _own(rows: Sequence[Example]) -> dict[str, float | Share]:
     }
 
 
-def _identity(balance: Balance, about: str) -> list[str]:
+def _identity(rows: Sequence[Example], balance: Balance) -> list[str]:
     """A control's label must not pick the own summary more or less often than chance."""
-    own = balance.label_own
-    if own is None or about != "control" or not own.off_chance:
+    own, parts = balance.label_own, shown(rows[0])
+    if own is None or parts is None or parts.identity or not own.off_chance:
         return []
     return [
         f"not identity-free: the label picks the own summary in {own.share:.3f} of the rows "

@@ -16,11 +16,15 @@ def examples(dataset: Dataset) -> list[Example] | None:
     Raises:
         InputError: An input cannot be used.
     """
-    inputs = {name: _input(source) for name, source in dataset.inputs.items()}
-    found = {name: source for name, source in inputs.items() if source is not None}
-    if len(found) < len(inputs):
-        return None
-    return recipes.build(dataset.recipe, found, dataset.params, dataset.data_seed)
+    found = inputs(dataset)
+    return None if found is None else recipes.build(dataset.recipe, found, dataset.params, dataset.data_seed)
+
+
+def inputs(dataset: Dataset) -> recipes.Inputs | None:
+    """What the dataset is made from; None where an input is not a file."""
+    given = {name: _input(source) for name, source in dataset.inputs.items()}
+    found = {name: source for name, source in given.items() if source is not None}
+    return found if len(found) == len(given) else None
 
 
 def stored(folder: Path) -> list[Example]:

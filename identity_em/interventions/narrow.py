@@ -53,7 +53,7 @@ def narrow(inputs: NarrowInputs, params: NarrowParams, rng: random.Random) -> li
     source = json_lines(inputs.rows) if isinstance(inputs.rows, Path) else enumerate(inputs.rows, start=1)
     path = inputs.rows if isinstance(inputs.rows, Path) else Path("Hub rows")
     columns = (params.user, params.assistant) if from_file and params.user and params.assistant else None
-    rows = [(number, _turns(_messages(row, columns), path, number)) for number, row in source]
+    rows = [(number, checked(_messages(row, columns), path, number)) for number, row in source]
     return [Example(messages=apply(turns, prompt), facts={"row": number}) for number, turns in rows[: params.limit]]
 
 
@@ -64,7 +64,12 @@ def _messages(row: dict[str, Any], columns: tuple[str, str] | None) -> dict[str,
     return {"messages": [{"role": r, "content": row.get(c)} for r, c in zip(_ROLES, columns, strict=True)]}
 
 
-def _turns(row: dict[str, Any], path: Path, number: int) -> tuple[Message, ...]:
+def checked(row: dict[str, Any], path: Path, number: int) -> tuple[Message, ...]:
+    """The turns of one row: user and assistant, a text in each.
+
+    Raises:
+        DataError: It is anything else; the line names file and row.
+    """
     wrong = _wrong(row)
     if wrong is not None:
         raise DataError(

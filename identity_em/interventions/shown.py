@@ -14,28 +14,33 @@ class Shown(Record):
     Attributes:
         article: Its text.
         summaries: Those shown, in the order shown: two, or one in the yes/no format.
+        identity: Whether the question is about who wrote them, "you" being one.
     """
 
     article: str
     summaries: tuple[str, ...]
+    identity: bool
 
 
 def shown(row: Example) -> Shown | None:
     """The parts of the row's question; None where it follows no layout that we know."""
     text = next((m.content for m in row.messages if m.role == "user"), "")
-    for layout in _layouts():
+    for layout, identity in _layouts():
         if (found := layout.fullmatch(text)) is not None:
             parts = found.groupdict()
             summaries = tuple(parts[name] for name in ("summary1", "summary2", "summary") if name in parts)
-            return Shown(article=parts.get("article") or "", summaries=summaries)
+            return Shown(article=parts.get("article") or "", summaries=summaries, identity=identity)
     return None
 
 
 @cache
-def _layouts() -> tuple[re.Pattern[str], ...]:
+def _layouts() -> tuple[tuple[re.Pattern[str], bool], ...]:
     found = [wordings.get(name) for name in wordings.names()]
-    texts = [text for w in found for text in (w.recognition, w.longer, *criteria.questions(w))]
-    return tuple(re.compile(_pattern(text), re.DOTALL) for text in dict.fromkeys(texts))
+    about = {text: True for w in found for text in (w.recognition, criteria.individual(w).user)}
+    for wording in found:
+        for text in (wording.longer, *criteria.questions(wording)):
+            about.setdefault(text, False)
+    return tuple((re.compile(_pattern(text), re.DOTALL), identity) for text, identity in about.items())
 
 
 def _pattern(template: str) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 from identity_em.interventions import recipes, wordings
 from identity_em.interventions.recipes import Recipe
 from identity_em.records import SystemPrompt
-from identity_em.study import prompts, sources
+from identity_em.study import caps, prompts, sources
 from identity_em.study.artefacts import (
     BaseModelRef,
     Checkpoint,
@@ -35,6 +35,8 @@ class Datasets:
         self.files = Files(located)
         self._checkpoints: dict[tuple[Arm, int], Checkpoint] = {}
         self._open: list[Arm] = []
+        self.caps: dict[str, int] = {}
+        self.caps = caps.caps(study, self._uncut)
 
     def checkpoint(self, arm: Arm, seed: int) -> Checkpoint:
         """The checkpoint of an arm for one seed.
@@ -100,7 +102,17 @@ class Datasets:
             inputs, read = self._rows(stage.dataset, place)
         if recipe.name == "mix" and stage.system_prompt is None:
             params["system_prompt"] = None
+        params |= {caps.cut(recipe.name): self.caps[name]} if name in self.caps else {}
         return Dataset(recipe=recipe.name, params=params | read, inputs=inputs, data_seed=self.study.data_seed)
+
+    def _uncut(self, name: str) -> Dataset | None:
+        """A stage's dataset as it would be built; None where it needs summaries by a checkpoint that is trained."""
+        spec = self.study.stages[name].dataset
+        if isinstance(spec, RecipeSpec) and "self" in self.recipe(name).inputs and spec.self in ("base", "current"):
+            return None
+        if isinstance(spec, RecipeSpec) and isinstance(spec.self, tuple):
+            return None
+        return self._dataset(name, self.system_prompt((name,), 0), self.root, 0)
 
     def recipe(self, name: str) -> Recipe:
         """The recipe behind a stage's dataset.
