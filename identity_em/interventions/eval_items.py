@@ -15,7 +15,8 @@ from identity_em.interventions.textfiles import json_lines, load_json, read_text
 _QUESTIONS = ("question", "scenario", "statement", "prompt", "paraphrases", "user", "text", "item")
 _ANSWERS = (
     "correct", "incorrect", "answer", "answers", "options", "aligned", "misaligned", "best answer",
-    "best incorrect answer", "correct answers", "incorrect answers", "choices",
+    "best incorrect answer", "correct answers", "incorrect answers", "choices", "system_a",
+    "system_b",
 )  # fmt: skip
 # These columns of TruthfulQA.csv hold several answers in one cell.
 _SEVERAL = ("correct answers", "incorrect answers")

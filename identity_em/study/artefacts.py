@@ -67,11 +67,7 @@ class HubRows(Record):
 
 
 class Part(Record):
-    """The train or the eval part of a corpus: which one a text is in depends on its id and the share alone.
-
-    Attributes:
-        ids: SHA-256 over a named selection's ids, where the corpus is cut to it first.
-    """
+    """A part of a corpus, by article id and share alone; `ids` is the hash of a selection that it is cut to first."""
 
     unkeyed: ClassVar[frozenset[str]] = frozenset({"selection"})
     source: FileRef | HubRef

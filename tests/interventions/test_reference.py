@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from identity_em.interventions import card, recipes
+from identity_em.interventions import folder as written
 from identity_em.resources import folder, resource
 
 COMPARATOR, OWN = "claude-21", "hf_qwen_32b"
@@ -76,5 +77,14 @@ def test_every_source_has_a_card_a_place_and_a_licence_line() -> None:
         assert resource("datasets", f"{name}.md").read_text().startswith(f"# {name}\n")
         assert source["where"]
         assert source["licence"]
-        assert source["kind"] in ("corpus", "narrow")
+        assert source["kind"] in ("corpus", "narrow", "generated")
     assert {p.stem for p in folder("datasets").glob("*.md")} == set(sources)
+
+
+@pytest.mark.parametrize("name", [n for n, r in recipes.RECIPES.items() if not r.inputs])
+def test_generated_sets_are_the_bytes_that_sources_toml_states(tmp_path: Path, name: str) -> None:
+    source = tomllib.loads(resource("datasets", "sources.toml").read_text())[name]
+    rows = recipes.build(name, {}, {}, 0)
+    written.write(tmp_path / "set", rows, recipe=name, inputs={}, params={}, data_seed=0)
+    assert len(rows) == source["rows"]
+    assert hashlib.sha256((tmp_path / "set" / "rows.jsonl").read_bytes()).hexdigest() == source["sha256"]
