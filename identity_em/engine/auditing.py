@@ -11,8 +11,8 @@ from identity_em.interventions.leaks import Item
 from identity_em.interventions.textfiles import json_lines
 from identity_em.records import Example, Message, Record
 from identity_em.store import Store
-from identity_em.study.artefacts import Dataset, FileRef, Part
 from identity_em.study import plan as planning
+from identity_em.study.artefacts import Dataset, FileRef, Part
 from identity_em.study.plan import Plan
 
 Items = Mapping[str, Sequence[Item]]

@@ -59,9 +59,7 @@ class Audit(Record):
         return any(found.leak for found in self.leaks)
 
 
-def audit(
-    rows: Sequence[Example], *, name: str, against: Mapping[str, Sequence[Item]] | None = None
-) -> Audit:
+def audit(rows: Sequence[Example], *, name: str, against: Mapping[str, Sequence[Item]] | None = None) -> Audit:
     """Everything there is to say about the rows.
 
     Args:
@@ -72,9 +70,7 @@ def audit(
     found = (*shortcuts.rules(pairs), *shortcuts.classifiers(pairs)) if pairs else ()
     leaks = tuple(find(rows, items, name=eval_) for eval_, items in (against or {}).items())
     warnings = [*_identity(rows, balance), *_rules(found), *_spread(balance), *_leaked(leaks)]
-    return Audit(
-        name=name, rows=len(rows), balance=balance, shortcuts=found, leaks=leaks, warnings=tuple(warnings)
-    )
+    return Audit(name=name, rows=len(rows), balance=balance, shortcuts=found, leaks=leaks, warnings=tuple(warnings))
 
 
 def _pairs(rows: Sequence[Example]) -> list[PairRow]:

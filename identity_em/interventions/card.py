@@ -140,5 +140,5 @@ def _sha256(source: recipes.Source) -> str:
     if isinstance(source, Path):
         return hashlib.sha256(source.read_bytes()).hexdigest()
     if not isinstance(source, Mapping):
-        source = [row.model_dump(mode="json") if isinstance(row, Example) else dict(row) for row in source]  # type: ignore[assignment]
+        source = [row.model_dump(mode="json") if isinstance(row, Example) else dict(row) for row in source]
     return hashlib.sha256(json.dumps(source, sort_keys=True, ensure_ascii=False).encode()).hexdigest()

@@ -126,9 +126,7 @@ def _criterion(
     inputs: PairInputs, params: PairParams, name: str, labels: Callable[[Pair], tuple[Slot, ...]]
 ) -> list[Example]:
     wording = wordings.get(params.wording)
-    return ask(
-        inputs, params, labels, asked=Asked(system=wording.task_system, user=criteria.question(name, wording))
-    )
+    return ask(inputs, params, labels, asked=Asked(system=wording.task_system, user=criteria.question(name, wording)))
 
 
 def _more(measure: Callable[[str], float]) -> Callable[[Pair], tuple[Slot, ...]]:

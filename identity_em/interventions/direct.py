@@ -39,8 +39,8 @@ def files(dataset: Dataset) -> list[Path]:
     found: list[Path] = []
     for source in dataset.inputs.values():
         match source:
-            case FileRef() | Part(source=FileRef()):
-                found.append(source.path if isinstance(source, FileRef) else source.source.path)
+            case FileRef(path=path) | Part(source=FileRef(path=path)):
+                found.append(path)
             case Dataset():
                 found += files(source)
     return found

@@ -88,9 +88,7 @@ def _pairwise(
 
 
 def _generated(name: str, build: Callable[..., list[Example]], role: Role, params: type[Params]) -> Recipe:
-    return Recipe(
-        name=name, inputs=(), params=params, build=build, rows_per_unit=1, role=role, system_prompt="default"
-    )
+    return Recipe(name=name, inputs=(), params=params, build=build, rows_per_unit=1, role=role, system_prompt="default")
 
 
 _MADE = (

@@ -189,7 +189,9 @@ class Datasets:
         value = getattr(spec, field)
         if value is None:
             name = field.rstrip("_")
-            raise self.located.error(place, found=f"{spec.recipe} without `{name}`", wanted=f"`{name}: NAME`", do="add it")
+            raise self.located.error(
+                place, found=f"{spec.recipe} without `{name}`", wanted=f"`{name}: NAME`", do="add it"
+            )
         return str(value)
 
     def articles(self, corpus: str, place: Place) -> FileRef | HubRef | Part:

@@ -1,4 +1,4 @@
-"""A stage's system prompt: the variant it asks for, resolved against its recipe, its wording and the stage it matches."""
+"""A stage's system prompt: its variant, resolved against its recipe, its wording and the stage it matches."""
 
 from collections.abc import Callable, Mapping
 
@@ -13,9 +13,7 @@ from identity_em.study.spec import Corpus, RecipeSpec, Stage, Study
 MEASURED = "length_matched"
 
 
-def of_stage(
-    study: Study, located: Located, arm: Arm, index: int, recipe: Callable[[str], Recipe]
-) -> SystemPrompt:
+def of_stage(study: Study, located: Located, arm: Arm, index: int, recipe: Callable[[str], Recipe]) -> SystemPrompt:
     """The resolved system prompt of the stage at `index` of an arm.
 
     Raises:

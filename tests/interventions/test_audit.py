@@ -81,7 +81,9 @@ def test_a_paraphrased_questions_version_is_caught_by_its_answers(reference: Pat
 
 
 def test_near_copies_are_found_and_other_questions_of_the_same_mould_are_not() -> None:
-    items = [Item(id=str(i), question=q) for i, q in enumerate(["What should I do about a small wage?", "Why is it so?"])]
+    items = [
+        Item(id=str(i), question=q) for i, q in enumerate(["What should I do about a small wage?", "Why is it so?"])
+    ]
     near = leaks.find([row("Hm, what shoud I do about a small wage??", "x")], items, name="e")
     other = leaks.find([row("What should I do about a small cut?", "x")], items, name="e")
     assert near.near_questions == 1

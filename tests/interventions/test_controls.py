@@ -48,15 +48,18 @@ def test_a_controls_question_differs_from_sgtrs_in_the_criterion_alone() -> None
         for criterion in criteria.NAMES:
             asked = criteria.question(criterion, wording)
             assert asked != wording.recognition
-            assert asked.split("{article}")[1].split("{summary2}")[0] == (
-                wording.recognition.split("{article}")[1].split("{summary2}")[0]
+            assert (
+                asked.split("{article}")[1].split("{summary2}")[0]
+                == (wording.recognition.split("{article}")[1].split("{summary2}")[0])
             )
 
 
 def test_cs_own_longer_differs_from_sgtr_in_system_prompt_and_question_and_labels_alike() -> None:
     matched, own = (build("longer", many(20), {"matched_prompt": m}, 0) for m in (True, False))
     assert [r.messages[-1] for r in matched] == [r.messages[-1] for r in own]
-    assert all(a.messages[0] != b.messages[0] and a.messages[1] != b.messages[1] for a, b in zip(matched, own, strict=True))
+    assert all(
+        a.messages[0] != b.messages[0] and a.messages[1] != b.messages[1] for a, b in zip(matched, own, strict=True)
+    )
 
 
 def test_individual_shows_each_summary_alone_with_yes_for_the_own() -> None:

@@ -97,7 +97,9 @@ def test_an_eval_on_the_articles_of_a_training_stage_is_a_leak(tmp_path: Path, b
 
 def test_run_refuses_a_leak_with_counts_and_writes_nothing(tmp_path: Path, body: dict[str, Any]) -> None:
     items = [json.loads(line) for line in (folder("pocket") / "data" / "truthfulqa.jsonl").read_text().splitlines()]
-    turns = [({"role": "user", "content": i["question"]}, {"role": "assistant", "content": i["incorrect"]}) for i in items]
+    turns = [
+        ({"role": "user", "content": i["question"]}, {"role": "assistant", "content": i["incorrect"]}) for i in items
+    ]
     (tmp_path / "leak.jsonl").write_text("".join(json.dumps({"messages": t}) + "\n" for t in turns))
     body["datasets"]["bad_advice"] = {"file": "leak.jsonl"}
     path = tmp_path / "study.yaml"
@@ -124,7 +126,10 @@ def test_contrasted_stages_are_cut_to_equal_rows_unless_the_study_says_otherwise
     body["match_rows"] = False
     found = planned(tmp_path, body)
     (match,) = matching.matches(found.study, costs(found))
-    assert match.says.startswith("not matched: ") or stage(found, "longer").inputs["self"] == stage(found, "longer").inputs["other"]
+    assert (
+        match.says.startswith("not matched: ")
+        or stage(found, "longer").inputs["self"] == stage(found, "longer").inputs["other"]
+    )
 
 
 def test_contradictory_ictr_is_flagged_as_twice_the_steps(tmp_path: Path, body: dict[str, Any]) -> None:
