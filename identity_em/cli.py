@@ -143,7 +143,8 @@ def audit(
     if as_json:
         _json(found.model_dump(mode="json"))
     else:
-        _out().print(*audit_table.tables(found.audits, found.waiting), sep="\n")
+        said = [f"contrast {match.contrast}: {match.says}" for match in found.contrasts]
+        _out().print(*audit_table.tables(found.audits, found.waiting, said), sep="\n")
     if found.leak:
         raise typer.Exit(2)
 

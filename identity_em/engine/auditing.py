@@ -11,8 +11,10 @@ from identity_em.interventions.leaks import Item
 from identity_em.interventions.textfiles import json_lines
 from identity_em.records import Example, Message, Record
 from identity_em.store import Store
+from identity_em.study import costs, matching
 from identity_em.study import plan as planning
 from identity_em.study.artefacts import Dataset, FileRef, Part
+from identity_em.study.matching import Match
 from identity_em.study.plan import Plan
 
 Items = Mapping[str, Sequence[Item]]
@@ -23,10 +25,12 @@ class Audits(Record):
 
     Attributes:
         waiting: Stages whose rows are not there yet (own summaries, a dataset on the Hub).
+        contrasts: Rows, steps and tokens of contrasted arms.
         allowed: Why the study may hold eval items; None where it may not.
     """
 
     audits: tuple[Audit, ...]
+    contrasts: tuple[Match, ...] = ()
     waiting: tuple[str, ...] = ()
     allowed: str | None = None
 
@@ -79,7 +83,8 @@ def of_study(plan: Plan, against: Sequence[str] = (), *, store: Store | None = N
             waiting.append(name)
         else:
             found.append(audit(rows, name=name, against=items))
-    return Audits(audits=tuple(found), waiting=tuple(waiting), allowed=plan.study.allow_leak)
+    contrasts = tuple(matching.matches(plan.study, costs.costs(plan)))
+    return Audits(audits=tuple(found), contrasts=contrasts, waiting=tuple(waiting), allowed=plan.study.allow_leak)
 
 
 def stages(plan: Plan) -> dict[str, Dataset]:

@@ -70,7 +70,14 @@ def part(wanted: Part) -> dict[str, str]:
     source = wanted.source
     texts = from_hub(source) if isinstance(source, HubRef) else load_texts(source.checked())
     if wanted.selection is not None:
-        texts = {name: texts[name] for name in wanted.selection if name in texts}
+        lacking = [name for name in wanted.selection if name not in texts]
+        if lacking:
+            raise DataError(
+                found=f"{len(lacking)} of {len(wanted.selection)} selected articles missing, the first {lacking[0]!r}",
+                wanted="every article of the selection", do="get the whole source, or name the file without `source:`",
+                file=Path(source.repo) if isinstance(source, HubRef) else source.path,
+            )  # fmt: skip
+        texts = {name: texts[name] for name in wanted.selection}
     kept = {n: t for n, t in texts.items() if wanted.part in ("all", part_of(n, wanted.eval_share))}
     if not kept:
         raise DataError(found=f"no articles in the {wanted.part} part", wanted="at least one", do="check the corpus")

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from identity_em.interventions import shortcuts, surface
 from identity_em.interventions.leaks import Item, Leaks, find
-from identity_em.interventions.shortcuts import PairRow, Share, Shortcut, wilson
+from identity_em.interventions.shortcuts import PairRow, Share, Shortcut, TextRow, wilson
 from identity_em.interventions.shown import shown
 from identity_em.records import Example, Record
 
@@ -67,9 +67,12 @@ def audit(rows: Sequence[Example], *, name: str, against: Mapping[str, Sequence[
     """
     pairs = _pairs(rows)
     balance = _balance(rows)
-    found = (*shortcuts.rules(pairs), *shortcuts.classifiers(pairs)) if pairs else ()
+    if pairs:
+        found = (*shortcuts.rules(pairs), *shortcuts.classifiers(pairs))
+    else:
+        found = tuple(shortcuts.of_labels(_labelled(rows))) if balance.labels else ()
     leaks = tuple(find(rows, items, name=eval_) for eval_, items in (against or {}).items())
-    warnings = [*_identity(rows, balance), *_rules(found), *_spread(balance), *_leaked(leaks)]
+    warnings = [*_identity(rows, balance), *_rules(found), *_labels(found), *_spread(balance), *_leaked(leaks)]
     return Audit(name=name, rows=len(rows), balance=balance, shortcuts=found, leaks=leaks, warnings=tuple(warnings))
 
 
@@ -85,6 +88,17 @@ def _pairs(rows: Sequence[Example]) -> list[PairRow]:
         own = slot if isinstance(slot, int) else None
         first, second = parts.summaries
         found.append(PairRow(group=group, first=first, second=second, label=int(answer), own=own))
+    return found
+
+
+def _labelled(rows: Sequence[Example]) -> list[TextRow]:
+    """The one summary shown, else the whole question, with the answer as label."""
+    found: list[TextRow] = []
+    for number, row in enumerate(rows):
+        parts = shown(row)
+        text = parts.summaries[0] if parts else " ".join(m.content for m in row.messages if m.role == "user")
+        group = str(row.facts.get("article") or number)
+        found.append(TextRow(group=group, text=text, label=row.messages[-1].content))
     return found
 
 
@@ -133,6 +147,19 @@ def _rules(found: Sequence[Shortcut]) -> list[str]:
             how = f'the rule "{best.name} is mine"' if kind == "rule" else f"a classifier of {best.name} features alone"
             said.append(f"{how} finds the own summary in {best.right.share:.3f} of the pairs (ties wrong)")
     return said
+
+
+def _labels(found: Sequence[Shortcut]) -> list[str]:
+    """The best classifier of single texts, where it beats the commonest answer."""
+    usual = next((s.right.share for s in found if s.name == "the commonest answer"), None)
+    able = [s for s in found if s.kind == "classifier" and usual is not None and s.right.low > usual]
+    if usual is None or not able:
+        return []
+    best = max(able, key=lambda s: s.right.share)
+    return [
+        f"a classifier of {best.name} features alone finds the label in {best.right.share:.3f} of the rows "
+        f"(the commonest answer {usual:.3f})"
+    ]
 
 
 def _spread(balance: Balance) -> list[str]:

@@ -10,8 +10,10 @@ from identity_em.interventions.audit import Audit, Balance
 from identity_em.interventions.shortcuts import Share, Shortcut
 
 
-def tables(found: Sequence[Audit], waiting: Sequence[str] = ()) -> Iterator[RenderableType]:
-    """For each audit: a heading, its warnings, balance, shortcuts and leaks; then the stages not audited yet."""
+def tables(
+    found: Sequence[Audit], waiting: Sequence[str] = (), contrasts: Sequence[str] = ()
+) -> Iterator[RenderableType]:
+    """For each audit: a heading, its warnings, balance, shortcuts and leaks; then contrasts, and stages that wait."""
     for audit in found:
         yield Text(f"\n{audit.name}: {audit.rows:,} rows", style="bold")
         yield from (Text(f"! {line}", style="yellow") for line in audit.warnings)
@@ -21,6 +23,7 @@ def tables(found: Sequence[Audit], waiting: Sequence[str] = ()) -> Iterator[Rend
         yield from (Text(f"against {leak.eval}: {leak.says}") for leak in audit.leaks)
         yield from (Text(f"  row {hit.row} ({hit.side}, {hit.score:.0f}): {hit.text[:100]}") for leak in audit.leaks
                     for hit in leak.hits)  # fmt: skip
+    yield from (Text(line) for line in contrasts)
     if waiting:
         yield Text(f"\nnot audited, their rows are not there yet: {', '.join(waiting)}")
 

@@ -51,6 +51,14 @@ class Shortcut(Record):
     right: Share
 
 
+class TextRow(Record):
+    """What of a row with one text and a closed answer a shortcut may see: the text, and the label to be guessed."""
+
+    group: str
+    text: str
+    label: str
+
+
 class PairRow(Record):
     """What of a row a shortcut may see, and what it has to guess.
 
@@ -121,6 +129,37 @@ def classifiers(rows: Sequence[PairRow]) -> list[Shortcut]:
     ]
 
 
+def of_labels(rows: Sequence[TextRow]) -> list[Shortcut]:
+    """The commonest label, and classifiers of single texts, for sets whose answers are labels and no slots."""
+    groups = [row.group for row in rows]
+    labels = np.array([row.label for row in rows])
+    names, counts = np.unique(labels, return_counts=True)
+    commonest = _shortcut("the commonest answer", "rule", "label", labels == names[counts.argmax()], groups)
+    if len(names) < 2 or counts.min() < FOLDS or len(set(groups)) < 2 * FOLDS:
+        return [commonest]
+    vectors = np.array([surface.vector(row.text) for row in rows])
+    length = [list(surface.FEATURES).index(name) for name in surface.LENGTH]
+    features: dict[str, Any] = {
+        "length": vectors[:, length],
+        "surface": vectors,
+        "first token": _words([surface.first_token(row.text) for row in rows]),
+        "lexical": _words([row.text for row in rows]),
+    }
+    guessed = {name: _guessed(x, labels, np.array(groups), intercept=True) for name, x in features.items()}
+    return [commonest, *(_shortcut(n, "classifier", "label", g == labels, groups) for n, g in guessed.items())]
+
+
+def _words(texts: Sequence[str]) -> Any:
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    try:
+        return CountVectorizer(binary=True, min_df=2, token_pattern=r"\w+|[^\w\s]", dtype=np.float64).fit_transform(
+            texts
+        )
+    except ValueError:  # no word occurs twice
+        return np.zeros((len(texts), 1))
+
+
 def _targets(rows: Sequence[PairRow]) -> dict[str, NDArray[np.int64]]:
     """What is to be guessed: identity where it is known, and the label where it is not the same thing."""
     own = np.array([row.own or 0 for row in rows])
@@ -161,15 +200,15 @@ def _bags(rows: Sequence[PairRow], *, first_only: bool) -> Any:
     return counter.transform(firsts) - counter.transform(seconds)
 
 
-def _guessed(x: Any, slots: NDArray[np.int64], groups: NDArray[np.str_]) -> NDArray[np.int64]:
+def _guessed(x: Any, slots: NDArray[Any], groups: NDArray[np.str_], *, intercept: bool = False) -> NDArray[Any]:
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GroupKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    # No intercept: exchanging the two texts exchanges the answer, so there is nothing for one to learn.
+    # No intercept for pairs: exchanging the two texts exchanges the answer, so there is nothing for one to learn.
     model = make_pipeline(
-        StandardScaler(with_mean=False), LogisticRegression(fit_intercept=False, C=0.1, max_iter=2000)
+        StandardScaler(with_mean=False), LogisticRegression(fit_intercept=intercept, C=0.1, max_iter=2000)
     )
-    guessed: NDArray[np.int64] = cross_val_predict(model, x, slots, groups=groups, cv=GroupKFold(FOLDS))
+    guessed: NDArray[Any] = cross_val_predict(model, x, slots, groups=groups, cv=GroupKFold(FOLDS))
     return guessed

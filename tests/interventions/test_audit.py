@@ -119,7 +119,15 @@ def test_ten_thousand_rows_against_two_thousand_items_take_less_than_a_minute() 
 def test_a_set_of_one_answer_is_said_to_be_one() -> None:
     found = audit.audit([row(f"Question {i}?", "1") for i in range(20)], name="ones")
     assert any("100%" in w for w in found.warnings)
-    assert found.shortcuts == ()
+    assert [s.name for s in found.shortcuts] == ["the commonest answer"]
+
+
+def test_the_yes_no_format_is_audited_by_its_single_summaries(reference: Path) -> None:
+    given = corpus(reference, "xsum", "hf_qwen_32b", "claude-21")
+    found = audit.audit(recipes.build("individual", given, {}, 0), name="individual")
+    assert right(found, "the commonest answer", "label") == 0.5
+    assert right(found, "lexical", "label") > 0.6
+    assert any("finds the label" in w for w in found.warnings)
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from identity_em.interventions import card, recipes
+from identity_em.errors import DataError
+from identity_em.interventions import articles, card, recipes
 from identity_em.interventions import folder as written
 from identity_em.resources import folder, resource
+from identity_em.study.artefacts import FileRef, Part, sha256_of
 
 COMPARATOR, OWN = "claude-21", "hf_qwen_32b"
 
@@ -88,3 +90,20 @@ def test_generated_sets_are_the_bytes_that_sources_toml_states(tmp_path: Path, n
     written.write(tmp_path / "set", rows, recipe=name, inputs={}, params={}, data_seed=0)
     assert len(rows) == source["rows"]
     assert hashlib.sha256((tmp_path / "set" / "rows.jsonl").read_bytes()).hexdigest() == source["sha256"]
+
+
+@pytest.mark.parametrize("corpus", ["xsum", "cnn"])
+def test_the_named_corpora_are_the_thousand_articles_by_id(reference: Path, corpus: str, tmp_path: Path) -> None:
+    path = reference / "corpora" / "articles" / f"{corpus}_train_articles.json"
+    ids = tuple(resource("datasets", f"ids/{corpus}.txt").read_text().split())
+    ref = FileRef(sha256=sha256_of(path), path=path)
+    parts = [Part(source=ref, part=p, eval_share=0.2, selection=ids) for p in ("train", "eval", "all")]
+    train, held, everything = (articles.part(p) for p in parts)
+    assert list(everything) == list(ids)
+    assert len(ids) == 1000
+    assert not set(train) & set(held)
+    assert len(train) + len(held) == 1000
+    (tmp_path / "few.json").write_text('{"1": "One."}')
+    few = FileRef(sha256=sha256_of(tmp_path / "few.json"), path=tmp_path / "few.json")
+    with pytest.raises(DataError, match="1000 of 1000 selected articles missing"):
+        articles.part(Part(source=few, part="all", eval_share=0.2, selection=ids))
