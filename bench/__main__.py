@@ -19,12 +19,12 @@ PARTS = {
 
 
 def main() -> None:
-    """Run the parts named on the command line (all by default) and write what they gave."""
+    """Run the parts named on the command line; all of them by default, and then write what they gave."""
     at = str(commit().get("commit", "unknown"))
     lines = [
         "# Benchmarks",
         "",
-        f"{datetime.now(UTC):%Y-%m-%d}, commit {commit().get('commit', 'unknown')[:12]}. Ratios are to the peer run "
+        f"{datetime.now(UTC):%Y-%m-%d}, commit {at[:12]}. Ratios are to the peer run "
         "beside it on the same machine; absolute figures are of a shared two-core machine and only for orientation.",
         "Versions: " + ", ".join(f"{name} {version}" for name, version in versions().items()) + ".",
     ]
@@ -34,12 +34,13 @@ def main() -> None:
         lines += ["", f"## {title}", "", "| what | value | ratio | against |", "|---|---:|---:|---|"]
         for row in part():
             lines.append(_line(row))
-            print(f"{row.name:60} {row.value:10.3f}   {row.ratio:6.2f} x {row.against}", flush=True)
-    Path("reports/bench.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+            print(f"{row.name:60} {row.value:10.3f}   {row.ratio:8.3g} x {row.against}", flush=True)
+    if len(sys.argv) == 1:
+        Path("reports/bench.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _line(row: Row) -> str:
-    return f"| {row.name} | {row.value:.3f} | {row.ratio:.2f} | {row.against} |"
+    return f"| {row.name} | {row.value:.3f} | {row.ratio:.3g} | {row.against} |"
 
 
 if __name__ == "__main__":

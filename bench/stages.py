@@ -37,11 +37,15 @@ def rows() -> list[Row]:
         dataset_folder.write_into(data, built, recipe="narrow", inputs=source, params={}, data_seed=0)
         bare = _measured(lambda: [_bare(data / "rows.jsonl", scratch / f"bare-{i}", i) for i in range(STAGES)])
         ours = _measured(lambda: _chained(data / "rows.jsonl", scratch))
+        kept = sum(p.stat().st_size for i in range(STAGES) for p in (scratch / f"ours-{i}").iterdir()) / 1e6
+    merged = STAGES * (_BASE / "model.safetensors").stat().st_size / 1e6
     return [
         Row(f"{STAGES} bare `axolotl train`, CPU s", bare[0], 1.0, "bare"),
         Row(f"{STAGES} chained stages, warm trainer, CPU s", ours[0], ours[0] / bare[0], "bare"),
         Row(f"{STAGES} bare `axolotl train`, wall s", bare[1], 1.0, "bare"),
         Row(f"{STAGES} chained stages, warm trainer, wall s", ours[1], ours[1] / bare[1], "bare"),
+        Row(f"stored after {STAGES} stages, a merged checkpoint each, MB", merged, 1.0, "merged"),
+        Row(f"stored after {STAGES} stages, adapters and proofs, MB", kept, kept / merged, "merged"),
     ]
 
 

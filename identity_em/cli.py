@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from identity_em import __version__
 from identity_em.errors import IdentityEmError
 
 if TYPE_CHECKING:
@@ -30,14 +30,13 @@ setup_app = typer.Typer(help="Prepare what studies need.", no_args_is_help=True)
 app.add_typer(setup_app, name="setup")
 
 StudyArgument = Annotated[str, typer.Argument(help="A study file (YAML), or the name of a preset such as `pocket`.")]
-StoreOption = Annotated[
-    Path, typer.Option("--store", envvar="IDENTITY_EM_STORE", help="Where artefacts are kept and found again.")
-]
+StoreOption = Annotated[Path, typer.Option(envvar="IDENTITY_EM_STORE", help="Where artefacts are kept and found.")]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Where table and report go [default: results/STUDY].")]
 WorkersOption = Annotated[int, typer.Option("--workers", min=1, help="Worker processes, one core each.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors and the report's path.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
-_WORKERS = min(2, os.cpu_count() or 1)
+# One worker a GPU's memory, else one a core; four are as many as a laptop's memory holds.
+_WORKERS = 1 if shutil.which("nvidia-smi") else min(4, os.cpu_count() or 1)
 _STORE = Path("store")
 
 
@@ -51,8 +50,7 @@ def plan(study: StudyArgument, as_json: JsonOption = False) -> None:
     planned = _plan(study)
     costs, size = costing.costs(planned), costing.parameters(planned)
     if as_json:
-        contrasts = [match.model_dump(mode="json") for match in matching.matches(planned.study, costs)]
-        _json({**costing.described(planned, costs, size), "contrasts": contrasts})
+        _json(matching.described(planned, costs, size))
     else:
         _out().print(display.plan_view(planned, costs, size))
 
@@ -76,12 +74,12 @@ def run(
     planned = _plan(study)
     started = time.monotonic()
     console = None if quiet or as_json else Console(stderr=True)
-    with display.progress(planned, workers, console) as tell:
-        try:
+    try:
+        with display.progress(planned, workers, console) as tell:
             done = engine.run_study(planned, store, out or Path("results") / planned.study.name, workers, tell)
-        except KeyboardInterrupt:
-            _fail("stopped; what is finished is kept, and the same command goes on from there")
-            raise typer.Exit(130) from None
+    except KeyboardInterrupt:
+        _fail("stopped; what is finished is kept, and the same command goes on from there")
+        raise typer.Exit(130) from None
     _conclude(done, time.monotonic() - started, quiet=quiet, as_json=as_json)
 
 
@@ -112,39 +110,29 @@ def preview(
     study: StudyArgument,
     stage: Annotated[str, typer.Argument(help="A stage of the study.")],
     rows: Annotated[int, typer.Option("--rows", min=1, help="How many rows to show.")] = 1,
-    prompts: Annotated[
-        list[str] | None, typer.Option("--system-prompt", help="Show under this variant or text (repeatable).")
-    ] = None,
+    prompts: Annotated[list[str] | None, typer.Option("--system-prompt", help="Also under this (repeatable).")] = None,
     store: StoreOption = _STORE,
 ) -> None:
     """Print a stage's rendered tokens with the trained ones marked, as the trainer will see them."""
     from identity_em.engine import previewing
 
-    for shown in previewing.preview(
-        _plan(study), stage, rows=rows, variants=prompts, store=store, colour=_out().is_terminal
-    ):
+    colour = _out().is_terminal
+    for shown in previewing.preview(_plan(study), stage, rows=rows, variants=prompts, store=store, colour=colour):
         _out().print(shown, soft_wrap=True)
 
 
 @app.command()
 def audit(
     target: Annotated[str, typer.Argument(help="A JSONL file of messages, a built dataset's folder, or a study.")],
-    against: Annotated[
-        list[str] | None, typer.Option("--against", help="Eval items to look for, FILE or NAME=FILE (repeatable).")
-    ] = None,
+    against: Annotated[list[str] | None, typer.Option(help="Eval items, FILE or NAME=FILE (repeatable).")] = None,
     store: StoreOption = _STORE,
     as_json: JsonOption = False,
 ) -> None:
     """Say what a training set teaches besides what it means to: balance, shortcuts, leaks. Exit 2 on a leak."""
     from identity_em.engine import auditing
-    from identity_em.interventions import audit_table
 
     found = auditing.of(target, against or [], store=store)
-    if as_json:
-        _json(found.model_dump(mode="json"))
-    else:
-        said = [f"contrast {match.contrast}: {match.says}" for match in found.contrasts]
-        _out().print(*audit_table.tables(found.audits, found.waiting, said), sep="\n")
+    _json(found.model_dump(mode="json")) if as_json else _out().print(*auditing.shown(found), sep="\n")
     if found.leak:
         raise typer.Exit(2)
 
@@ -158,9 +146,7 @@ def build(
     out: Annotated[Path, typer.Option("--out", help="A new folder for rows.jsonl and card.md.")],
     wording: Annotated[str, typer.Option("--wording", help="Which prompts: xsum, cnn or pocket.")] = "xsum",
     mode: Annotated[str | None, typer.Option("--mode", help="For ictr: randomized (default) or contradictory.")] = None,
-    system_prompt: Annotated[
-        str | None, typer.Option("--system-prompt", help="task (default), default, empty, none, or a text.")
-    ] = None,
+    system_prompt: Annotated[str | None, typer.Option(help="A variant (default: task), or a text.")] = None,
     data_seed: Annotated[int, typer.Option("--data-seed", help="Seeds the recipe's draws.")] = 0,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first n articles.")] = None,
 ) -> None:
@@ -177,9 +163,7 @@ def build(
 @app.command()
 def report(
     table: Annotated[Path, typer.Option("--table", help="A tidy table (parquet).")],
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Folder for the report [default: beside the table].")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the report [default: beside the table].")] = None,
 ) -> None:
     """Write the report of a table: HTML, Markdown and figures. Needs no torch and no store."""
     from identity_em import report as reporting
@@ -203,23 +187,13 @@ def doctor(as_json: JsonOption = False) -> None:
 
 
 @setup_app.command("trainer")
-def setup_trainer(
-    folder: Annotated[Path | None, typer.Option("--folder", help="Where [default: the user's data folder].")] = None,
-) -> None:
+def setup_trainer(folder: Annotated[Path | None, typer.Option(help="Where [default: user data].")] = None) -> None:
     """Make Axolotl's own environment (several GB, a few minutes); nothing is done where there is one."""
     from identity_em.training import environment
 
     there = environment.find_trainer() if folder is None else None
     python = there or environment.setup_trainer(folder, tell=_tell)
     _tell(f"trainer: {python}")
-
-
-@app.callback(invoke_without_command=True)
-def top(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
-    """From one study file to one comparative report."""
-    if version:
-        _out().print(__version__, highlight=False)
-        raise typer.Exit
 
 
 def main() -> None:

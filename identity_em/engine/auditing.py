@@ -1,11 +1,13 @@
 """Audits of a file or of a whole study: every training set beside every eval that it must not hold."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+
+from rich.console import RenderableType
 
 from identity_em import battery
 from identity_em.errors import DataError, InputError
-from identity_em.interventions import articles, direct, eval_items, leaks, narrow
+from identity_em.interventions import articles, audit_table, direct, eval_items, leaks, narrow
 from identity_em.interventions.audit import Audit, audit
 from identity_em.interventions.leaks import Item
 from identity_em.interventions.textfiles import json_lines
@@ -53,6 +55,12 @@ def of(target: str, against: Sequence[str] = (), *, store: Path | None = None) -
     if path.is_dir() or path.suffix == ".jsonl":
         return Audits(audits=(of_file(path, against),))
     return of_study(planning.plan(planning.find(target)), against, store=Store(store) if store else None)
+
+
+def shown(found: Audits) -> Iterator[RenderableType]:
+    """The audits as people read them."""
+    contrasts = [f"contrast {match.contrast}, against {match.against}: {match.says}" for match in found.contrasts]
+    yield from audit_table.tables(found.audits, found.waiting, contrasts)
 
 
 def of_file(path: Path, against: Sequence[str] = ()) -> Audit:

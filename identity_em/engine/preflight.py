@@ -11,7 +11,7 @@ from identity_em.records import Answer
 from identity_em.store import Store
 from identity_em.study import costs
 from identity_em.study.artefacts import Checkpoint, FileRef
-from identity_em.study.bases import check_resolved
+from identity_em.study.bases import POCKET, check_resolved
 from identity_em.study.plan import Plan
 
 
@@ -26,7 +26,7 @@ def check(plan: Plan, store: Store) -> None:
     costs.costs(plan)
     _items(plan)
     auditing.refuse_leaks(plan)
-    if plan.base.name.startswith("pocket"):
+    if POCKET.fullmatch(plan.study.model.base):
         shipped.check(Path(plan.base.path))
     seen: set[str] = set()
     for checkpoint in plan.trainings:

@@ -19,6 +19,7 @@ Precision = Literal["fp32", "bf16"]
 
 UNRESOLVED = "unresolved"
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json")
+POCKET = re.compile(r"pocket(?:-(\d+))?")
 _HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")
 _COMMIT = re.compile(r"^[0-9a-f]{40}$")
 
@@ -33,7 +34,7 @@ def resolve(spec: ModelSpec, located: Located) -> BaseModelRef:
         StudyError: No such base.
     """
     precision = _precision(spec, located)
-    pocket = re.fullmatch(r"pocket(?:-(\d+))?", spec.base)
+    pocket = POCKET.fullmatch(spec.base)
     if pocket:
         try:
             config = resource("pocket", f"weights/world-{pocket[1] or 0}/config.json")
@@ -42,11 +43,11 @@ def resolve(spec: ModelSpec, located: Located) -> BaseModelRef:
                 ("model", "base"), found=f"no shipped weights for {spec.base!r}", wanted="a world that ships",
                 do=f"make it: python -m identity_em.pocket.pretrain --world {pocket[1]}",
             ) from error  # fmt: skip
-        return _local(config.parent, spec, precision)
+        return _local(config.parent, spec.base, precision)
     folder = Path(spec.base).expanduser()
     folder = folder if folder.is_absolute() else located.file.parent / folder
     if (folder / "config.json").is_file():
-        return _local(folder, spec, precision)
+        return _local(folder, folder.name, precision)
     if not _HUB_ID.match(spec.base):
         raise located.error(
             ("model", "base"), found=f"base {spec.base!r}", wanted="pocket, a folder with config.json, or a Hub id",
@@ -62,10 +63,10 @@ def _precision(spec: ModelSpec, located: Located) -> Precision:
     return precision_of(resolved, file=located.file, line=located.line(("model",)))
 
 
-def _local(folder: Path, spec: ModelSpec, precision: Precision) -> BaseModelRef:
+def _local(folder: Path, name: str, precision: Precision) -> BaseModelRef:
     weights = sorted([*folder.glob("*.safetensors"), folder / "config.json"])
     return BaseModelRef(
-        name=spec.base,
+        name=name,
         weights=_hash(weights),
         tokenizer=_hash(p for p in (folder / name for name in _TOKENIZER_FILES) if p.is_file()),
         precision=precision,

@@ -108,9 +108,8 @@ class Datasets:
     def _uncut(self, name: str) -> Dataset | None:
         """A stage's dataset as it would be built; None where it needs summaries by a checkpoint that is trained."""
         spec = self.study.stages[name].dataset
-        if isinstance(spec, RecipeSpec) and "self" in self.recipe(name).inputs and spec.self in ("base", "current"):
-            return None
-        if isinstance(spec, RecipeSpec) and isinstance(spec.self, tuple):
+        own = spec.self if isinstance(spec, RecipeSpec) and "self" in self.recipe(name).inputs else ""
+        if isinstance(own, tuple) or own in ("base", "current"):
             return None
         return self._dataset(name, self.system_prompt((name,), 0), self.root, 0)
 
@@ -188,10 +187,8 @@ class Datasets:
         """A field that the recipe cannot do without."""
         value = getattr(spec, field)
         if value is None:
-            name = field.rstrip("_")
-            raise self.located.error(
-                place, found=f"{spec.recipe} without `{name}`", wanted=f"`{name}: NAME`", do="add it"
-            )
+            what = f"`{field.rstrip('_')}`"
+            raise self.located.error(place, found=f"{spec.recipe} without {what}", wanted=f"{what}: NAME", do="add it")
         return str(value)
 
     def articles(self, corpus: str, place: Place) -> FileRef | HubRef | Part:
@@ -205,14 +202,13 @@ class Datasets:
     def author(self, corpus: str, author: str, place: Place) -> FileRef | HubRef:
         """An outside author's summaries of a corpus."""
         summaries = self._corpus(corpus, place).summaries
-        place_of = ("corpora", corpus, "summaries", author)
         if author not in summaries:
             do = f"declare the file under corpora.{corpus}.summaries"
             raise self.located.unknown(place, "author", author, summaries, do)
-        source = summaries[author]
+        source, place = summaries[author], ("corpora", corpus, "summaries", author)
         if isinstance(source, NamedSpec):
-            raise self.located.error(place_of, found="a named source", wanted="a file of summaries", do="use `file:`")
-        return self.files.ref(source, place_of)
+            raise self.located.error(place, found="a named source", wanted="a file of summaries", do="use `file:`")
+        return self.files.ref(source, place)
 
     def _own(self, spec: RecipeSpec, place: Place, parent: Checkpoint, seed: int) -> FileRef | HubRef | Responses:
         assert spec.corpus is not None

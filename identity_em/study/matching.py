@@ -5,10 +5,13 @@ control of equal rows and steps.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 from identity_em.records import Record
+from identity_em.study import costs as costing
 from identity_em.study.costs import StageCost
 from identity_em.study.declared import Arm, Contrast
+from identity_em.study.plan import Plan
 from identity_em.study.spec import RecipeSpec, Study
 
 
@@ -45,6 +48,12 @@ class Match(Record):
             f"not matched: {self.rows[0]:,} rows against {self.rows[1]:,}, "
             f"{self.steps[0]:,} steps against {self.steps[1]:,}{ratio}"
         )
+
+
+def described(plan: Plan, costs: Mapping[str, StageCost], size: float | None) -> dict[str, Any]:
+    """The whole plan with its contrasts, fit for JSON."""
+    contrasts = [match.model_dump(mode="json") for match in matches(plan.study, costs)]
+    return {**costing.described(plan, costs, size), "contrasts": contrasts}
 
 
 def matches(study: Study, costs: Mapping[str, StageCost]) -> list[Match]:
