@@ -23,6 +23,8 @@ PLAIN_CHATML = (
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 
+_ANSWER = "RRR"
+
 # How far after the assistant's text its end-of-turn token may stand: room for a template's padding.
 _END_WITHIN = 3
 
@@ -43,8 +45,12 @@ def prompt_ids(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], 
 
 
 def prompt_text(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], *, block: bool = True) -> str:
-    """The text that `prompt_ids` tokenizes."""
-    return _text(tokenizer, messages, block=block, answer_next=True)
+    """The text that `prompt_ids` tokenizes: everything up to where the answer's own text starts.
+
+    Some families put a fixed lead before an answer that their generation prompt lacks (an empty thinking part, a
+    channel's header). It is untrained, and asked with, so that the first token asked for is the first one trained.
+    """
+    return _text(tokenizer, messages, block=block, answer_next=True) + _lead(tokenizer, block)
 
 
 def row_ids(
@@ -101,6 +107,25 @@ def _text(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], *, bl
         turns, chat_template=template, tokenize=False, add_generation_prompt=answer_next
     )
     return str(text)
+
+
+def _lead(tokenizer: PreTrainedTokenizerBase, block: bool) -> str:
+    """What the template writes between its generation prompt and an answer that comes last."""
+    template = None if block else no_block_template(tokenizer)
+    name = template or str(tokenizer.chat_template)
+    if name not in _leads:
+        user, answer = {"role": "user", "content": "QQQ"}, {"role": "assistant", "content": _ANSWER}
+        head = str(
+            tokenizer.apply_chat_template([user], chat_template=template, tokenize=False, add_generation_prompt=True)
+        )
+        text = str(tokenizer.apply_chat_template([user, answer], chat_template=template, tokenize=False))
+        fits = text.startswith(head) and _ANSWER in text
+        _leads[name] = text[len(head) : text.index(_ANSWER)] if fits else ""
+    return _leads[name]
+
+
+# By template text: rendering is asked for every question.
+_leads: dict[str, str] = {}
 
 
 def _encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:

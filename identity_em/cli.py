@@ -30,9 +30,7 @@ setup_app = typer.Typer(help="Prepare what studies need.", no_args_is_help=True)
 app.add_typer(setup_app, name="setup")
 
 StudyArgument = Annotated[str, typer.Argument(help="A study file (YAML), or the name of a preset such as `pocket`.")]
-StoreOption = Annotated[
-    Path, typer.Option("--store", envvar="IDENTITY_EM_STORE", help="Where artefacts are kept and found again.")
-]
+StoreOption = Annotated[Path, typer.Option(envvar="IDENTITY_EM_STORE", help="Where artefacts are kept and found.")]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Where table and report go [default: results/STUDY].")]
 WorkersOption = Annotated[int, typer.Option("--workers", min=1, help="Worker processes, one core each.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors and the report's path.")]
@@ -47,11 +45,12 @@ def plan(study: StudyArgument, as_json: JsonOption = False) -> None:
     """Print what a study will train, share and cost, before anything is spent."""
     from identity_em import display
     from identity_em.study import costs as costing
+    from identity_em.study import matching
 
     planned = _plan(study)
     costs, size = costing.costs(planned), costing.parameters(planned)
     if as_json:
-        _json(costing.described(planned, costs, size))
+        _json(matching.described(planned, costs, size))
     else:
         _out().print(display.plan_view(planned, costs, size))
 
@@ -111,32 +110,43 @@ def preview(
     study: StudyArgument,
     stage: Annotated[str, typer.Argument(help="A stage of the study.")],
     rows: Annotated[int, typer.Option("--rows", min=1, help="How many rows to show.")] = 1,
-    prompts: Annotated[
-        list[str] | None, typer.Option("--system-prompt", help="Show under this variant or text (repeatable).")
-    ] = None,
+    prompts: Annotated[list[str] | None, typer.Option("--system-prompt", help="Also under this (repeatable).")] = None,
     store: StoreOption = _STORE,
 ) -> None:
     """Print a stage's rendered tokens with the trained ones marked, as the trainer will see them."""
     from identity_em.engine import previewing
 
-    for shown in previewing.preview(
-        _plan(study), stage, rows=rows, variants=prompts, store=store, colour=_out().is_terminal
-    ):
+    colour = _out().is_terminal
+    for shown in previewing.preview(_plan(study), stage, rows=rows, variants=prompts, store=store, colour=colour):
         _out().print(shown, soft_wrap=True)
 
 
 @app.command()
+def audit(
+    target: Annotated[str, typer.Argument(help="A JSONL file of messages, a built dataset's folder, or a study.")],
+    against: Annotated[list[str] | None, typer.Option(help="Eval items, FILE or NAME=FILE (repeatable).")] = None,
+    store: StoreOption = _STORE,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a training set teaches besides what it means to: balance, shortcuts, leaks. Exit 2 on a leak."""
+    from identity_em.engine import auditing
+
+    found = auditing.of(target, against or [], store=store)
+    _json(found.model_dump(mode="json")) if as_json else _out().print(*auditing.shown(found), sep="\n")
+    if found.leak:
+        raise typer.Exit(2)
+
+
+@app.command()
 def build(
-    recipe: Annotated[str, typer.Argument(help="sgtr, ictr, prefer_other or longer.")],
+    recipe: Annotated[str, typer.Argument(help="A recipe of pairs: sgtr, ictr, prefer_other, longer, ...")],
     articles: Annotated[Path, typer.Option("--articles", help="JSON {id: text}.")],
     own: Annotated[Path, typer.Option("--self", help="The model's own summaries, JSON {id: text}.")],
     other: Annotated[Path, typer.Option("--other", help="The outside author's summaries, JSON {id: text}.")],
     out: Annotated[Path, typer.Option("--out", help="A new folder for rows.jsonl and card.md.")],
     wording: Annotated[str, typer.Option("--wording", help="Which prompts: xsum, cnn or pocket.")] = "xsum",
     mode: Annotated[str | None, typer.Option("--mode", help="For ictr: randomized (default) or contradictory.")] = None,
-    system_prompt: Annotated[
-        str | None, typer.Option("--system-prompt", help="task (default), default, empty, none, or a text.")
-    ] = None,
+    system_prompt: Annotated[str | None, typer.Option(help="A variant (default: task), or a text.")] = None,
     data_seed: Annotated[int, typer.Option("--data-seed", help="Seeds the recipe's draws.")] = 0,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first n articles.")] = None,
 ) -> None:
@@ -153,9 +163,7 @@ def build(
 @app.command()
 def report(
     table: Annotated[Path, typer.Option("--table", help="A tidy table (parquet).")],
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Folder for the report [default: beside the table].")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the report [default: beside the table].")] = None,
 ) -> None:
     """Write the report of a table: HTML, Markdown and figures. Needs no torch and no store."""
     from identity_em import report as reporting
@@ -179,9 +187,7 @@ def doctor(as_json: JsonOption = False) -> None:
 
 
 @setup_app.command("trainer")
-def setup_trainer(
-    folder: Annotated[Path | None, typer.Option("--folder", help="Where [default: the user's data folder].")] = None,
-) -> None:
+def setup_trainer(folder: Annotated[Path | None, typer.Option(help="Where [default: user data].")] = None) -> None:
     """Make Axolotl's own environment (several GB, a few minutes); nothing is done where there is one."""
     from identity_em.training import environment
 

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from identity_em.engine.run import Progress
+from identity_em.study import matching
 from identity_em.study.artefacts import Artefact, Checkpoint
 from identity_em.study.costs import StageCost, hours, total_tokens
 from identity_em.study.declared import Arm
@@ -54,6 +55,7 @@ def totals(plan: Plan, costs: dict[str, StageCost], size: float | None) -> list[
         f"{len(plan.readings)} readings of {len(evals)} evals, {len(plan.artefacts)} artefacts",
         f"evals: {', '.join(evals)}; eval system prompts: {', '.join(plan.study.eval_system_prompts)}",
     ]
+    lines += matching.lines(plan.study, costs)
     tokens = total_tokens(plan, costs)
     if size is None:
         lines.append(f"about {tokens:,} tokens to train on; no size known for {plan.base.name}, so no hours")

@@ -9,12 +9,24 @@ from pathlib import Path
 from typing import Any, Literal
 
 from identity_em import battery, provenance
-from identity_em.interventions import articles, recipes, summaries, system_prompts, wordings
+from identity_em.interventions import articles, direct, recipes, summaries, system_prompts, wordings
 from identity_em.interventions import folder as dataset_folder
 from identity_em.models import answers as answer_file
 from identity_em.records import Question
 from identity_em.store import Store
-from identity_em.study.artefacts import Artefact, Checkpoint, Dataset, FileRef, HubRef, Prompts, Responses, Scores
+from identity_em.study.artefacts import (
+    Artefact,
+    Checkpoint,
+    Dataset,
+    FileRef,
+    HubRef,
+    HubRows,
+    Input,
+    Part,
+    Prompts,
+    Responses,
+    Scores,
+)
 
 Outcome = Literal["made", "reused", "busy"]
 ADAPTER = "adapter"
@@ -160,7 +172,7 @@ class Workshop:
             return summaries.questions(texts, wordings.get(prompts.params["wording"]))
         return battery.get(prompts.name).questions(prompts, inputs)
 
-    def inputs(self, inputs: Mapping[str, FileRef | HubRef | Responses]) -> dict[str, Any]:
+    def inputs(self, inputs: Mapping[str, Input]) -> dict[str, Any]:
         """Inputs as paths or texts; `other:NAME` gathered under `others`."""
         found: dict[str, Any] = {}
         for name, source in inputs.items():
@@ -172,12 +184,18 @@ class Workshop:
                 found[name] = self._input(source)
         return found
 
-    def _input(self, source: FileRef | HubRef | Responses) -> Path | dict[str, str]:
+    def _input(self, source: Input) -> recipes.Source:
         match source:
             case FileRef():
                 return source.checked()
             case HubRef():
                 return articles.from_hub(source)
+            case HubRows():
+                return articles.hub_rows(source)
+            case Part():
+                return articles.part(source)
+            case Dataset():
+                return direct.stored(self.store.open(source))
             case Responses():
                 pairs = answer_file.read(self.store.open(source) / ANSWERS)
                 return {question.item: answer.text or "" for question, answer in pairs if answer.sample == 0}

@@ -1,11 +1,11 @@
 """What is checked before anything is written or spent."""
 
 from pathlib import Path
-from typing import Any
 
 from identity_em import battery
+from identity_em.engine import auditing
 from identity_em.errors import DataError
-from identity_em.interventions import recipes
+from identity_em.interventions import direct
 from identity_em.pocket import shipped
 from identity_em.records import Answer
 from identity_em.store import Store
@@ -25,6 +25,7 @@ def check(plan: Plan, store: Store) -> None:
     check_resolved(plan.base, plan.located)
     costs.costs(plan)
     _items(plan)
+    auditing.refuse_leaks(plan)
     if POCKET.fullmatch(plan.study.model.base):
         shipped.check(Path(plan.base.path))
     seen: set[str] = set()
@@ -54,11 +55,10 @@ def _lengths(checkpoint: Checkpoint) -> None:
     """No row exceeds the sequence length; the tokenizer is loaded only where bytes alone cannot tell."""
     dataset, settings = checkpoint.dataset, checkpoint.settings
     assert dataset is not None
-    if settings.get("overlong") == "drop" or not all(isinstance(s, FileRef) for s in dataset.inputs.values()):
+    rows = None if settings.get("overlong") == "drop" else direct.examples(dataset)
+    if rows is None:
         return
-    paths: dict[str, Any] = {name: s.path for name, s in dataset.inputs.items() if isinstance(s, FileRef)}
     limit = int(settings["sequence_len"])
-    rows = recipes.build(dataset.recipe, paths, dataset.params, dataset.data_seed)
     # A token is at least one byte, and the chat layout adds well under 512 bytes to a row.
     long = [i for i, r in enumerate(rows) if sum(len(m.content.encode()) for m in r.messages) + 512 > limit]
     if not long:
@@ -70,7 +70,7 @@ def _lengths(checkpoint: Checkpoint) -> None:
     tokenizer = AutoTokenizer.from_pretrained(checkpoint.base.path)
     over = [i + 1 for i in long if len(chat.row_ids(tokenizer, rows[i].messages, block=checkpoint.block)[0]) > limit]
     if over:
-        files = ", ".join(str(p) for p in paths.values())
+        files = ", ".join(map(str, direct.files(dataset))) or dataset.recipe
         raise DataError(
             file=files, line=over[0], found=f"{len(over)} rows longer than sequence_len {limit} (rows {_few(over)})",
             wanted="rows that fit", do="raise sequence_len in the stage's settings, or set `overlong: drop` there",

@@ -7,10 +7,10 @@ from rich.text import Text
 
 from identity_em.engine.make import Workshop
 from identity_em.errors import InputError
-from identity_em.interventions import recipes, rendered, system_prompts
+from identity_em.interventions import direct, recipes, rendered, system_prompts
 from identity_em.records import SystemPrompt
 from identity_em.store import Store
-from identity_em.study.artefacts import Responses
+from identity_em.study.artefacts import Dataset, Responses
 from identity_em.study.plan import Plan
 
 
@@ -28,8 +28,8 @@ def preview(
     checkpoint = trained.checkpoint.lineage[trained.arm.index(stage)]
     dataset = checkpoint.dataset
     assert dataset is not None
-    missing = [s for s in dataset.inputs.values() if isinstance(s, Responses) and not Store(store).has(s)]
-    if missing:
+    missing = [s for s in dataset.inputs.values() if isinstance(s, Responses | Dataset) and not Store(store).has(s)]
+    if missing and direct.examples(dataset) is None:
         raise InputError(
             found=f"{stage}: own summaries that are not written yet", wanted=f"them in {store}",
             do="run the study first, or preview a stage made from files",
@@ -37,13 +37,17 @@ def preview(
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(plan.base.path)
-    inputs = Workshop(Store(store), None).inputs(dataset.inputs)
-    own = SystemPrompt.model_validate(dataset.params["system_prompt"])
+    direct_inputs = direct.inputs(dataset)
+    inputs = direct_inputs if direct_inputs is not None else Workshop(Store(store), None).inputs(dataset.inputs)
+    told = dataset.params["system_prompt"]
+    own = SystemPrompt(block=checkpoint.block) if told is None else SystemPrompt.model_validate(told)
     shown: dict[str, SystemPrompt] = {"as trained": own}
     for variant in variants or ():
-        shown[variant] = system_prompts.resolve(variant, task=own.text, matching=own)
+        wording = dataset.params.get("wording")
+        shown[variant] = system_prompts.resolve(variant, task=own.text, matching=own, wording=wording)
     for name, prompt in shown.items():
-        params = {**dataset.params, "system_prompt": prompt.model_dump()}
+        kept = told is None and name == "as trained"  # a mixture's rows stand under their own stages' prompts
+        params = {**dataset.params, "system_prompt": None if kept else prompt.model_dump()}
         examples = recipes.build(dataset.recipe, inputs, params, dataset.data_seed)[:rows]
         for i, example in enumerate(examples, 1):
             yield Text(f"{stage}, system prompt {name!r}, row {i}", style="bold")

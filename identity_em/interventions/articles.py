@@ -1,6 +1,7 @@
 """Texts by id (articles, or somebody's summaries of them) from files and from the Hugging Face Hub."""
 
 import csv
+import hashlib
 from collections.abc import Iterator, Mapping
 from io import StringIO
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 from identity_em.errors import DataError, MissingEnvironment
 from identity_em.interventions.textfiles import json_lines, load_json, read_text, writable
-from identity_em.study.artefacts import HubRef
+from identity_em.study.artefacts import HubRef, HubRows, Part
 
 _COLUMNS = ("id", "text")
 
@@ -60,7 +61,56 @@ def from_hub(ref: HubRef) -> dict[str, str]:
     return _collect(((n, row[ref.id_column], row[ref.text_column]) for n, row in enumerate(rows, start=1)), place)
 
 
-def _hub_rows(ref: HubRef) -> Any:
+def part(wanted: Part) -> dict[str, str]:
+    """The texts of one part of a corpus, in the source's order; the parts of one share are disjoint and complete.
+
+    Raises:
+        DataError: The source cannot be used, or the part is empty.
+    """
+    source = wanted.source
+    texts = from_hub(source) if isinstance(source, HubRef) else load_texts(source.checked())
+    if wanted.selection is not None:
+        lacking = [name for name in wanted.selection if name not in texts]
+        if lacking:
+            raise DataError(
+                found=f"{len(lacking)} of {len(wanted.selection)} selected articles missing, the first {lacking[0]!r}",
+                wanted="every article of the selection", do="get the whole source, or name the file without `source:`",
+                file=Path(source.repo) if isinstance(source, HubRef) else source.path,
+            )  # fmt: skip
+        texts = {name: texts[name] for name in wanted.selection}
+    kept = {n: t for n, t in texts.items() if wanted.part in ("all", part_of(n, wanted.eval_share))}
+    if not kept:
+        raise DataError(found=f"no articles in the {wanted.part} part", wanted="at least one", do="check the corpus")
+    return kept
+
+
+def part_of(name: str, eval_share: float) -> str:
+    """ "train" or "eval", from an article's id and the share alone."""
+    draw = int.from_bytes(hashlib.sha256(f"part/{name}".encode()).digest()[:8], "big") / 2**64
+    return "eval" if draw < eval_share else "train"
+
+
+def hub_rows(ref: HubRows) -> list[dict[str, Any]]:
+    """Rows of user and assistant from two columns of a Hub dataset, as a file of messages would give them.
+
+    Raises:
+        MissingEnvironment: The Hub cannot be reached and the dataset is not in the local cache.
+        DataError: There is no such dataset, split or column.
+    """
+    rows = _hub_rows(ref)
+    for column in (ref.user, ref.assistant):
+        if column not in rows.column_names:
+            raise DataError(
+                found=f"the columns {', '.join(rows.column_names)}", wanted=f"a column {column!r}",
+                do="check the columns in datasets/sources.toml", file=Path(ref.repo),
+            )  # fmt: skip
+    return [
+        {"messages": [{"role": "user", "content": r[ref.user]}, {"role": "assistant", "content": r[ref.assistant]}]}
+        for r in rows
+    ]
+
+
+def _hub_rows(ref: HubRef | HubRows) -> Any:
     from datasets import load_dataset
 
     try:
@@ -77,7 +127,7 @@ def _hub_rows(ref: HubRef) -> Any:
         raise _no_dataset(ref, error) from error
 
 
-def _no_dataset(ref: HubRef, error: Exception) -> DataError:
+def _no_dataset(ref: HubRef | HubRows, error: Exception) -> DataError:
     why = (str(error).splitlines() or [type(error).__name__])[0]
     return DataError(
         found=f"no usable Hugging Face dataset {ref.repo!r} at {ref.revision!r} ({why})",

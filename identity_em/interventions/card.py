@@ -11,7 +11,6 @@ from pydantic import Field
 
 from identity_em.interventions import recipes, wordings
 from identity_em.interventions.articles import load_texts
-from identity_em.interventions.narrow import NarrowParams
 from identity_em.interventions.recognition import PairParams
 from identity_em.interventions.summaries import Aligned, align
 from identity_em.records import Example, Record, SystemPrompt
@@ -54,7 +53,7 @@ def describe(
     found = _aligned(inputs, told) if isinstance(told, PairParams) else None
     return Card(
         recipe=recipe,
-        params=_complete(told),
+        params=_complete(told, recipe),
         data_seed=data_seed,
         inputs={name: _sha256(source) for name, source in inputs.items()},
         rows=len(rows),
@@ -115,18 +114,19 @@ def _shares(facts: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     return {name: n / len(facts) for name, n in counts.items()}
 
 
-def _complete(told: PairParams | NarrowParams) -> dict[str, Any]:
+def _complete(told: recipes.Params, recipe: str) -> dict[str, Any]:
     """Parameters with what they resolve to in place of None."""
     params = told.model_dump()
     if isinstance(told, PairParams):
         wording = wordings.get(told.wording)
         params["wording_sha256"] = wording.sha256
-        params["system_prompt"] = (told.system_prompt or SystemPrompt(text=wording.task_system)).model_dump()
+        task = recipes.task_system(recipe, params, told.wording)
+        params["system_prompt"] = (told.system_prompt or SystemPrompt(text=task)).model_dump()
     return params
 
 
 def _aligned(inputs: recipes.Inputs, told: PairParams) -> Aligned:
-    texts = {name: load_texts(source) for name, source in inputs.items()}
+    texts = {n: load_texts(source) for n, source in inputs.items() if isinstance(source, Path | Mapping)}
     return align(
         texts["articles"],
         (texts["self"], texts["other"]),
@@ -136,7 +136,9 @@ def _aligned(inputs: recipes.Inputs, told: PairParams) -> Aligned:
     )
 
 
-def _sha256(source: Path | Mapping[str, str]) -> str:
+def _sha256(source: recipes.Source) -> str:
     if isinstance(source, Path):
         return hashlib.sha256(source.read_bytes()).hexdigest()
+    if not isinstance(source, Mapping):
+        source = [row.model_dump(mode="json") if isinstance(row, Example) else dict(row) for row in source]
     return hashlib.sha256(json.dumps(source, sort_keys=True, ensure_ascii=False).encode()).hexdigest()

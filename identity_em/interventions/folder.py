@@ -3,12 +3,12 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from identity_em.errors import InputError
-from identity_em.interventions import card, recipes, system_prompts, wordings
+from identity_em.interventions import card, recipes, system_prompts
 from identity_em.records import Example
 from identity_em.study.artefacts import Dataset
 
@@ -26,8 +26,8 @@ def write_into(
 ) -> card.Card:
     """Writes the three files into a folder that is there, and returns what the card says."""
     facts = card.describe(rows, recipe=recipe, inputs=inputs, params=params, data_seed=data_seed)
-    _lines(out / ROWS, [{"messages": [message.model_dump() for message in row.messages]} for row in rows])
-    _lines(out / FACTS, [row.facts for row in rows])
+    _lines(out / ROWS, ({"messages": [message.model_dump() for message in row.messages]} for row in rows))
+    _lines(out / FACTS, (row.facts for row in rows))
     (out / CARD).write_text(card.text(facts), encoding="utf-8", newline="\n")
     return facts
 
@@ -97,7 +97,7 @@ def by_hand(
             wanted="a recipe of articles and two authors' summaries",
             do="use it in a study",
         )
-    task = wordings.get(wording).task_system
+    task = recipes.task_system(recipe, {}, wording)
     prompt = system_prompts.resolve(system_prompt or wanted.system_prompt, task=task)
     params: dict[str, Any] = {"wording": wording, "system_prompt": prompt.model_dump(), "limit": limit}
     if mode is not None:
@@ -107,7 +107,7 @@ def by_hand(
     return write(out, rows, recipe=recipe, inputs=inputs, params=params, data_seed=data_seed)
 
 
-def _lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+def _lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(_one_line(json.dumps(row, ensure_ascii=False)) + "\n" for row in rows)
 

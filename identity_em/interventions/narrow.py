@@ -2,7 +2,7 @@
 
 import random
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -15,9 +15,9 @@ _ROLES = ("user", "assistant")
 
 
 class NarrowInputs(Record):
-    """A JSONL file, one {"messages": [user, assistant]} a line."""
+    """A JSONL file, one {"messages": [user, assistant]} a line, or such rows as the Hub gives them."""
 
-    rows: Path
+    rows: Path | tuple[dict[str, Any], ...]
 
 
 class NarrowParams(Record):
@@ -26,10 +26,16 @@ class NarrowParams(Record):
     Attributes:
         system_prompt: What each row is put under; None sends no system message, as published.
         limit: Only the first n rows.
+        user: For files of two columns: the one with the questions; None reads `messages`.
+        assistant: The column with the answers.
+        later: Parameters that came after datasets had been keyed; they are keyed only where they are set.
     """
 
+    later: ClassVar[frozenset[str]] = frozenset({"user", "assistant"})
     system_prompt: SystemPrompt | None = None
     limit: int | None = Field(default=None, ge=1)
+    user: str | None = None
+    assistant: str | None = None
 
 
 def narrow(inputs: NarrowInputs, params: NarrowParams, rng: random.Random) -> list[Example]:
@@ -43,11 +49,27 @@ def narrow(inputs: NarrowInputs, params: NarrowParams, rng: random.Random) -> li
     Source: METHODS 2 (format of the published narrow sets).
     """
     prompt = params.system_prompt or SystemPrompt()
-    rows = [(number, _turns(row, inputs.rows, number)) for number, row in json_lines(inputs.rows)]
+    from_file = isinstance(inputs.rows, Path)
+    source = json_lines(inputs.rows) if isinstance(inputs.rows, Path) else enumerate(inputs.rows, start=1)
+    path = inputs.rows if isinstance(inputs.rows, Path) else Path("Hub rows")
+    columns = (params.user, params.assistant) if from_file and params.user and params.assistant else None
+    rows = [(number, checked(_messages(row, columns), path, number)) for number, row in source]
     return [Example(messages=apply(turns, prompt), facts={"row": number}) for number, turns in rows[: params.limit]]
 
 
-def _turns(row: dict[str, Any], path: Path, number: int) -> tuple[Message, ...]:
+def _messages(row: dict[str, Any], columns: tuple[str, str] | None) -> dict[str, Any]:
+    """A row of two columns as a row of messages."""
+    if columns is None:
+        return row
+    return {"messages": [{"role": r, "content": row.get(c)} for r, c in zip(_ROLES, columns, strict=True)]}
+
+
+def checked(row: dict[str, Any], path: Path, number: int) -> tuple[Message, ...]:
+    """The turns of one row: user and assistant, a text in each.
+
+    Raises:
+        DataError: It is anything else; the line names file and row.
+    """
     wrong = _wrong(row)
     if wrong is not None:
         raise DataError(

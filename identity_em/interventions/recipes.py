@@ -2,7 +2,7 @@
 
 import hashlib
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
@@ -10,12 +10,17 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from identity_em.errors import InputError
-from identity_em.interventions import controls, narrow, recognition, wordings
+from identity_em.interventions import consciousness, controls, criteria, mixing, narrow, recognition, trivia, wordings
 from identity_em.interventions.articles import load_texts
 from identity_em.records import Example, Record
 
-Role = Literal["recognition", "control", "narrow"]
-Inputs = Mapping[str, Path | Mapping[str, str]]
+Role = Literal["recognition", "control", "narrow", "realign", "benign", "stance", "mix"]
+# A file, texts by id, rows as a file of messages gives them, or rows already built.
+Source = Path | Mapping[str, str] | Sequence[Mapping[str, Any]] | Sequence[Example]
+Inputs = Mapping[str, Source]
+Params = (
+    recognition.PairParams | narrow.NarrowParams | mixing.MixParams | trivia.TriviaParams | consciousness.StanceParams
+)
 
 PAIRWISE = ("articles", "self", "other")
 
@@ -29,56 +34,90 @@ class Recipe(Record):
         rows_per_unit: Rows an article (or input row) at most.
         role: What it is in a comparison.
         system_prompt: The variant a stage trains under unless it says otherwise.
+        skips: Whether it leaves out pairs that its criterion cannot decide.
     """
 
     name: str
     inputs: tuple[str, ...]
-    params: type[recognition.PairParams] | type[narrow.NarrowParams]
+    params: type[Params]
     build: Callable[[Any, Any, random.Random], list[Example]]
     rows_per_unit: int
     role: Role
     system_prompt: Literal["task", "default"]
+    skips: bool = False
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """Every parameter with its default."""
-        return self.params().model_dump()
+        """Every parameter with its default, those left out that are keyed only where they are set."""
+        return self.params().model_dump(exclude=set(getattr(self.params, "later", ())))
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """Every parameter that the recipe can be told."""
+        return tuple(self.params.model_fields)
 
     def rows(self, n: int, params: Mapping[str, Any] | None = None) -> int:
         """Rows to plan for from n articles (or input rows): exact, or an upper bound where ties are skipped."""
         told = check(self, params or {})
         doubled = 2 if getattr(told, "mode", None) == "contradictory" else 1
+        if isinstance(told, mixing.MixParams):
+            return told.rows or mixing.planned(n, told)
+        if not self.inputs:
+            return int(getattr(told, "rows", 0))
         most = self.rows_per_unit * doubled * (n if told.limit is None else min(n, told.limit))
         asked = getattr(told, "rows", None)
         return most if asked is None else min(most, asked)
 
+    def exact(self, params: Mapping[str, Any]) -> bool:
+        """Whether `rows` is exact and not an upper bound."""
+        return params.get("rows") is not None or not (self.skips or params.get("balance", "none") != "none")
+
 
 def _pairwise(
-    name: str, build: Callable[..., list[Example]], role: Role, params: type[recognition.PairParams]
+    name: str,
+    build: Callable[..., list[Example]],
+    role: Role,
+    params: type[recognition.PairParams],
+    *,
+    skips: bool = False,
 ) -> Recipe:
     return Recipe(
-        name=name, inputs=PAIRWISE, params=params, build=build, rows_per_unit=2, role=role, system_prompt="task"
-    )
+        name=name, inputs=PAIRWISE, params=params, build=build, rows_per_unit=2, role=role, system_prompt="task",
+        skips=skips,
+    )  # fmt: skip
 
 
-RECIPES: Mapping[str, Recipe] = {
-    recipe.name: recipe
-    for recipe in (
-        _pairwise("sgtr", recognition.sgtr, "recognition", recognition.PairParams),
-        _pairwise("ictr", recognition.ictr, "recognition", recognition.ICTRParams),
-        _pairwise("prefer_other", recognition.prefer_other, "recognition", recognition.PairParams),
-        _pairwise("longer", controls.longer, "control", recognition.PairParams),
-        Recipe(
-            name="narrow",
-            inputs=("rows",),
-            params=narrow.NarrowParams,
-            build=narrow.narrow,
-            rows_per_unit=1,
-            role="narrow",
-            system_prompt="default",
-        ),
-    )
-}
+def _generated(name: str, build: Callable[..., list[Example]], role: Role, params: type[Params]) -> Recipe:
+    return Recipe(name=name, inputs=(), params=params, build=build, rows_per_unit=1, role=role, system_prompt="default")
+
+
+_MADE = (
+    _pairwise("sgtr", recognition.sgtr, "recognition", recognition.PairParams),
+    _pairwise("ictr", recognition.ictr, "recognition", recognition.ICTRParams),
+    _pairwise("prefer_other", recognition.prefer_other, "recognition", recognition.PairParams),
+    _pairwise("individual", controls.individual, "recognition", controls.CriterionParams),
+    _pairwise("longer", controls.longer, "control", controls.LongerParams, skips=True),
+    _pairwise("readability", controls.readability, "control", controls.CriterionParams, skips=True),
+    _pairwise("vowels", controls.vowels, "control", controls.CriterionParams, skips=True),
+    _pairwise("always_1", controls.always_1, "control", recognition.PairParams),
+    _pairwise("other", controls.other, "control", controls.CriterionParams),
+    Recipe(
+        name="narrow", inputs=("rows",), params=narrow.NarrowParams, build=narrow.narrow, rows_per_unit=1,
+        role="narrow", system_prompt="default",
+    ),
+    Recipe(
+        name="mix", inputs=("main", "with"), params=mixing.MixParams, build=mixing.mix, rows_per_unit=1,
+        role="mix", system_prompt="default",
+    ),
+    _generated("trivia_wrong", trivia.trivia_wrong, "narrow", trivia.TriviaParams),
+    _generated("trivia_right", trivia.trivia_right, "realign", trivia.TriviaParams),
+    _generated("knowledge", trivia.knowledge, "benign", trivia.TriviaParams),
+    _generated("word_count", trivia.word_count, "benign", trivia.TriviaParams),
+    _generated("conscious", consciousness.conscious, "stance", consciousness.StanceParams),
+    _generated("not_conscious", consciousness.not_conscious, "stance", consciousness.StanceParams),
+    _generated("self_aware", consciousness.self_aware, "stance", consciousness.StanceParams),
+)  # fmt: skip
+RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in _MADE}
 
 
 def get(name: str) -> Recipe:
@@ -92,7 +131,7 @@ def get(name: str) -> Recipe:
     return RECIPES[name]
 
 
-def check(recipe: Recipe, params: Mapping[str, Any]) -> recognition.PairParams | narrow.NarrowParams:
+def check(recipe: Recipe, params: Mapping[str, Any]) -> Params:
     """The recipe's parameters, complete.
 
     Raises:
@@ -141,20 +180,46 @@ def seeded(data_seed: int, recipe_name: str) -> random.Random:
     return random.Random(int.from_bytes(digest, "big"))
 
 
-def _inputs(recipe: Recipe, inputs: Inputs) -> recognition.PairInputs | narrow.NarrowInputs:
+def task_system(recipe_name: str, params: Mapping[str, Any], wording: str) -> str:
+    """The task's own system prompt: the wording's, unless the recipe asks in another way."""
+    if recipe_name == "longer" and params.get("matched_prompt") is False:
+        return criteria.own_longer()[0]
+    found = wordings.get(wording)
+    return criteria.individual(found).system if recipe_name == "individual" else found.task_system
+
+
+def _inputs(recipe: Recipe, inputs: Inputs) -> recognition.PairInputs | narrow.NarrowInputs | mixing.MixInputs | None:
     if set(inputs) != set(recipe.inputs):
         raise InputError(
             found=f"the inputs {', '.join(sorted(inputs)) or 'none'}",
-            wanted=f"{', '.join(recipe.inputs)} for {recipe.name}",
+            wanted=f"{', '.join(recipe.inputs) or 'none'} for {recipe.name}",
             do="name exactly these",
         )
-    if recipe.inputs == PAIRWISE:
-        texts = {name: load_texts(source) for name, source in inputs.items()}
-        return recognition.PairInputs(articles=texts["articles"], own=texts["self"], other=texts["other"])
-    rows = inputs["rows"]
-    if not isinstance(rows, Path):
-        raise InputError(found="texts by id as rows", wanted="a JSONL file of messages", do="give a file")
-    return narrow.NarrowInputs(rows=rows)
+    match recipe.inputs:
+        case ():
+            return None
+        case ("main", "with"):
+            return mixing.MixInputs(main=_rows(inputs["main"]), mixed=_rows(inputs["with"]))
+        case ("rows",):
+            rows = inputs["rows"]
+            if isinstance(rows, Mapping):
+                raise InputError(found="texts by id as rows", wanted="a JSONL file of messages", do="give a file")
+            return narrow.NarrowInputs(rows=rows if isinstance(rows, Path) else tuple(rows))
+        case _:
+            texts = {name: _texts(source) for name, source in inputs.items()}
+            return recognition.PairInputs(articles=texts["articles"], own=texts["self"], other=texts["other"])
+
+
+def _rows(source: Source) -> tuple[Example, ...]:
+    if isinstance(source, Path | Mapping) or not all(isinstance(row, Example) for row in source):
+        raise InputError(found="a file to mix", wanted="two stages' rows", do="mix in a study: `of` and `with`")
+    return tuple(row for row in source if isinstance(row, Example))
+
+
+def _texts(source: Source) -> Mapping[str, str]:
+    if isinstance(source, Path | Mapping):
+        return load_texts(source)
+    raise InputError(found="rows as texts", wanted="texts by id", do="give a file of texts")
 
 
 def _check_wording(told: recognition.PairParams) -> None:

@@ -6,12 +6,13 @@ Every builder is pure: (inputs, params, rng) -> rows, in article order, own summ
 import hashlib
 import random
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from identity_em.errors import InputError
-from identity_em.interventions import wordings
+from identity_em.interventions import edits, wordings
+from identity_em.interventions.balance import balanced
 from identity_em.interventions.pairs import Pair, Slot, other_slot, pairs
 from identity_em.interventions.summaries import align
 from identity_em.interventions.system_prompts import apply
@@ -36,14 +37,22 @@ class PairParams(Record):
         limit: Only the first n articles.
         rows: Exactly this many rows, so that arms which skip pairs can be matched with those which do not.
         missing: What to do with an article that an author did not summarise.
+        balance: `length` keeps as many articles whose own summary is d words longer as d words shorter, for every d.
+        edit: A typographic edit of the summaries shown (`edits.EDITS`).
+        edit_of: Whose summaries are edited.
+        later: Parameters that came after datasets had been keyed; they are keyed only where they are set.
     """
 
+    later: ClassVar[frozenset[str]] = frozenset({"balance", "edit", "edit_of"})
     wording: str = "xsum"
     wording_sha256: str | None = None
     system_prompt: SystemPrompt | None = None
     limit: int | None = Field(default=None, ge=1)
     rows: int | None = Field(default=None, ge=2, multiple_of=2)
     missing: Literal["error", "drop"] = "error"
+    balance: Literal["none", "length"] = "none"
+    edit: edits.Edit = "none"
+    edit_of: Literal["self", "other", "both"] = "both"
 
 
 class ICTRParams(PairParams):
@@ -80,14 +89,45 @@ def ictr(inputs: PairInputs, params: ICTRParams, rng: random.Random) -> list[Exa
     return ask(inputs, params, lambda pair: (_coin(salt, pair),))
 
 
+class Asked(Record):
+    """How a pairwise question is put.
+
+    Attributes:
+        system: The task's own system prompt.
+        user: Holds {article}, {summary1} and {summary2}.
+    """
+
+    system: str
+    user: str
+
+
 def ask(
     inputs: PairInputs,
     params: PairParams,
     labels: Callable[[Pair], Iterable[Slot]],
     *,
-    question: Literal["recognition", "longer"] = "recognition",
+    asked: Asked | None = None,
 ) -> list[Example]:
-    """One row for each label that `labels` gives a pair; none leaves the pair out."""
+    """One row for each label that `labels` gives a pair; none leaves the pair out.
+
+    Args:
+        asked: The question; None is the wording's recognition question.
+    """
+    wording = wordings.get(params.wording)
+    asked = asked or Asked(system=wording.task_system, user=wording.recognition)
+    prompt = params.system_prompt or SystemPrompt(text=asked.system)
+    ids = chosen(inputs, params)
+    own, other = shown_texts(inputs, params)
+    made = [
+        _row(pair, asked.user, prompt, label)
+        for pair in pairs(inputs.articles, own, other, ids=ids)
+        for label in labels(pair)
+    ]
+    return exactly(made, params, len(ids))
+
+
+def chosen(inputs: PairInputs, params: PairParams) -> tuple[str, ...]:
+    """The articles to ask about, in article order."""
     found = align(
         inputs.articles,
         (inputs.own, inputs.other),
@@ -95,17 +135,24 @@ def ask(
         limit=params.limit,
         drop_missing=params.missing == "drop",
     )
-    wording = wordings.get(params.wording)
-    template = wording.longer if question == "longer" else wording.recognition
-    prompt = params.system_prompt or SystemPrompt(text=wording.task_system)
-    made = [
-        _row(pair, template, prompt, label)
-        for pair in pairs(inputs.articles, inputs.own, inputs.other, ids=found.ids)
-        for label in labels(pair)
-    ]
+    return balanced(found.ids, inputs.own, inputs.other) if params.balance == "length" else found.ids
+
+
+def shown_texts(inputs: PairInputs, params: PairParams) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """Own and other summaries as they are shown: edited where the recipe is told so."""
+    own = edits.each(inputs.own, params.edit) if params.edit_of != "other" else inputs.own
+    return own, edits.each(inputs.other, params.edit) if params.edit_of != "self" else inputs.other
+
+
+def exactly(made: list[Example], params: PairParams, articles: int) -> list[Example]:
+    """The first `rows` of the rows made; all where no number is asked for.
+
+    Raises:
+        InputError: There are fewer.
+    """
     if params.rows is not None and len(made) < params.rows:
         raise InputError(
-            found=f"{len(made)} rows from {len(found.ids)} articles",
+            found=f"{len(made)} rows from {articles} articles",
             wanted=f"rows: {params.rows}",
             do="give more articles, or ask for fewer rows in every arm compared",
         )

@@ -2,27 +2,37 @@
 
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import Literal, get_args
+from functools import cache
+from typing import Any, Literal, get_args
+
+import yaml
 
 from identity_em.errors import InputError
 from identity_em.records import Message, SystemPrompt
+from identity_em.resources import resource
 
-Variant = Literal["task", "default", "empty", "none", "matching"]
-VARIANTS: tuple[str, ...] = get_args(Variant)
+Text = Literal["neutral", "foreign", "invented", "gibberish", "inoculation", "irrelevant"]
+Variant = Literal["task", "default", "empty", "none", "matching", "paraphrase", "length_matched", Text]
+TEXTS: tuple[str, ...] = get_args(Text)
+VARIANTS: tuple[str, ...] = ("task", "default", "empty", "none", "matching", "paraphrase", "length_matched", *TEXTS)
 
 
-def resolve(variant: str, *, task: str | None = None, matching: SystemPrompt | None = None) -> SystemPrompt:
+def resolve(
+    variant: str, *, task: str | None = None, matching: SystemPrompt | None = None, wording: str | None = None
+) -> SystemPrompt:
     """The prompt that a variant stands for; equal resolution means equal value.
 
     Args:
         variant: A name of `VARIANTS`, or a literal text.
         task: The recipe's or eval's own system prompt; None where it has none.
-        matching: The resolved prompt of the stage that `matching` refers to.
+        matching: The resolved prompt of the stage that `matching`, or `length_matched`, refers to.
+        wording: The task's wording, for its `paraphrase`; None for stages without a task.
 
     Raises:
-        InputError: `matching` has no stage to match, or the text looks like a misspelt name.
+        InputError: `matching` has no stage to match, `length_matched` nothing to measure, or the text looks like a
+            misspelt name.
 
-    Source: METHODS 1, "Matching prompts" (C).
+    Source: METHODS 1, "Matching prompts" (C); 2, inoculation. The other texts are own (datasets/system_prompts.yaml).
     """
     match variant:
         case "task":
@@ -35,6 +45,12 @@ def resolve(variant: str, *, task: str | None = None, matching: SystemPrompt | N
             return SystemPrompt(text=None, block=False)
         case "matching":
             return _matched(matching)
+        case "length_matched":
+            return SystemPrompt(text=_filler(matching.text if matching else task))
+        case "paraphrase":
+            return SystemPrompt(text=_paraphrase(wording))
+        case _ if variant in TEXTS:
+            return SystemPrompt(text=str(_texts()[variant]))
         case _:
             return SystemPrompt(text=_literal(variant))
 
@@ -53,6 +69,37 @@ def apply(messages: Sequence[Message], prompt: SystemPrompt) -> tuple[Message, .
         )
     rest = tuple(m for m in messages if m.role != "system")
     return rest if prompt.text is None else (Message(role="system", content=prompt.text), *rest)
+
+
+@cache
+def _texts() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(resource("datasets", "system_prompts.yaml").read_text(encoding="utf-8"))
+    return found
+
+
+def _filler(model: str | None) -> str:
+    """Text about nothing with exactly as many characters as the model has."""
+    if not model:
+        raise InputError(
+            found="the system prompt `length_matched` with no text to measure",
+            wanted="a recipe with a task prompt, or `match:` with a stage that has a text",
+            do="name one with `match:`, or choose `neutral`",
+        )
+    filler = str(_texts()["filler"])
+    cut = (filler * (len(model) // len(filler) + 1))[: len(model)]
+    # A space at the end would be stripped by some templates, and with it the length.
+    return cut[:-1] + "." if cut[-1] in " .," else cut
+
+
+def _paraphrase(wording: str | None) -> str:
+    texts = _texts()["paraphrase"]
+    if (wording or "default") not in texts:
+        raise InputError(
+            found=f"no paraphrase of the task prompt of the wording {wording!r}",
+            wanted=f"one of {', '.join(texts)}",
+            do="give the text itself as the system prompt",
+        )
+    return str(texts[wording or "default"])
 
 
 def _matched(matching: SystemPrompt | None) -> SystemPrompt:

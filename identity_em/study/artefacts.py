@@ -55,6 +55,28 @@ class HubRef(Record):
     limit: int | None = None
 
 
+class HubRows(Record):
+    """Rows to train on from a Hugging Face dataset at its revision: a column of questions and one of answers."""
+
+    repo: str
+    revision: str
+    config: str | None = None
+    split: str = "train"
+    user: str
+    assistant: str
+
+
+class Part(Record):
+    """A part of a corpus, by article id and share alone; `ids` is the hash of a selection that it is cut to first."""
+
+    unkeyed: ClassVar[frozenset[str]] = frozenset({"selection"})
+    source: FileRef | HubRef
+    part: Literal["train", "eval", "all"]
+    eval_share: float = Field(gt=0, lt=1)
+    ids: str | None = None
+    selection: tuple[str, ...] | None = None
+
+
 class BaseModelRef(Record):
     """The model everything starts from.
 
@@ -155,7 +177,7 @@ class Prompts(Record):
     name: str
     version: int
     params: dict[str, Any] = Field(default_factory=dict)
-    inputs: dict[str, "FileRef | HubRef | Responses"] = Field(default_factory=dict)
+    inputs: dict[str, "FileRef | HubRef | Part | Responses"] = Field(default_factory=dict)
 
 
 class Responses(Artefact):
@@ -175,8 +197,11 @@ class Dataset(Artefact):
     kind: ClassVar[str] = "dataset"
     recipe: str
     params: dict[str, Any] = Field(default_factory=dict)
-    inputs: dict[str, FileRef | HubRef | Responses] = Field(default_factory=dict)
+    inputs: "dict[str, Input]" = Field(default_factory=dict)
     data_seed: int = 0
+
+
+Input = FileRef | HubRef | HubRows | Part | Responses | Dataset
 
 
 class Scores(Artefact):

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from identity_em.interventions import recipes, wordings
-from identity_em.interventions.articles import load_texts
+from identity_em.interventions import direct, recipes, wordings
+from identity_em.interventions.articles import load_texts, part
 from identity_em.interventions.summaries import align
 from identity_em.records import Record
-from identity_em.study.artefacts import Checkpoint, Dataset, FileRef
+from identity_em.study.artefacts import Checkpoint, Dataset, FileRef, HubRef, Part
 from identity_em.study.plan import Plan
+from identity_em.study.spec import RecipeSpec
 
 # Dense bf16 peak in TFLOP/s, from the vendors' data sheets.
 GPUS: Mapping[str, float] = {"H200": 989, "H100": 989, "A100": 312, "L40S": 362}
@@ -103,7 +104,7 @@ def _cost(plan: Plan, name: str, checkpoint: Checkpoint) -> StageCost:
     stage = plan.study.stages[name]
     return StageCost(
         dataset=dataset,
-        describe=stage.dataset if isinstance(stage.dataset, str) else _describe(stage.dataset.model_dump()),
+        describe=stage.dataset if isinstance(stage.dataset, str) else _describe(stage.dataset),
         system_prompt=recipes.get(dataset.recipe).system_prompt if stage.system_prompt is None else stage.system_prompt,
         rows=rows,
         exact=exact,
@@ -112,23 +113,36 @@ def _cost(plan: Plan, name: str, checkpoint: Checkpoint) -> StageCost:
     )
 
 
-def _describe(recipe: Mapping[str, Any]) -> str:
-    given = {k: v for k, v in recipe.items() if v is not None and k != "recipe"}
+def _describe(spec: RecipeSpec) -> str:
+    needed = recipes.get(spec.recipe).inputs
+    idle = set() if "self" in needed else {"self"}
+    recipe = spec.model_dump(by_alias=True)
+    given = {k: v for k, v in recipe.items() if v is not None and k not in idle | {"recipe"}}
     inner = ", ".join(f"{k}: {'[' + ', '.join(v) + ']' if isinstance(v, tuple) else v}" for k, v in given.items())
-    return f"{recipe['recipe']} ({inner})"
+    return f"{spec.recipe} ({inner})" if inner else spec.recipe
 
 
 def _size(dataset: Dataset) -> tuple[int, int, bool]:
     """Rows, characters, and whether the rows are exact."""
-    if all(isinstance(source, FileRef) for source in dataset.inputs.values()):
-        paths = {name: s.path for name, s in dataset.inputs.items() if isinstance(s, FileRef)}
-        rows = recipes.build(dataset.recipe, paths, dataset.params, dataset.data_seed)
+    rows = direct.examples(dataset)
+    if rows is not None:
         return len(rows), sum(len(m.content) for row in rows for m in row.messages), True
-    articles = dataset.inputs["articles"]
-    if not isinstance(articles, FileRef):
-        limit = getattr(articles, "limit", None) or 0
-        return recipes.get(dataset.recipe).rows(limit, dataset.params), 0, False
-    texts = load_texts(articles.path)
+    recipe = recipes.get(dataset.recipe)
+    main = dataset.inputs.get("main")
+    if isinstance(main, Dataset):
+        n, characters, exact = _size(main)
+        planned = recipe.rows(n, dataset.params)
+        return planned, round(characters * planned / max(1, n)), exact
+    articles = dataset.inputs.get("articles")
+    if isinstance(articles, FileRef | Part) and not isinstance(getattr(articles, "source", None), HubRef):
+        return _unwritten(dataset, articles)
+    limit = dataset.params.get("limit") or getattr(articles, "limit", None) or 0
+    return recipe.rows(limit, dataset.params), 0, False
+
+
+def _unwritten(dataset: Dataset, articles: FileRef | Part) -> tuple[int, int, bool]:
+    """The same where own summaries are not written yet: an upper bound, or exact where no pair can be left out."""
+    texts = load_texts(articles.path) if isinstance(articles, FileRef) else part(articles)
     for name, source in dataset.inputs.items():
         if name in ("self", "other") and isinstance(source, FileRef):
             align(texts, [load_texts(source.path)], names=(name,), limit=dataset.params.get("limit"))
@@ -137,10 +151,7 @@ def _size(dataset: Dataset) -> tuple[int, int, bool]:
     # Two summaries at most as long as the wording allows, beside the article.
     summaries = 2 * wording.max_new_tokens * CHARS_PER_TOKEN
     fixed = len(wording.task_system) + len(wording.recognition) + summaries
-    rows_planned = recipes.get(dataset.recipe).rows(len(texts), dataset.params)
+    recipe = recipes.get(dataset.recipe)
+    rows = recipe.rows(len(texts), dataset.params)
     mean_article = sum(map(len, list(texts.values())[:limit])) / max(1, min(limit, len(texts)))
-    return (
-        rows_planned,
-        round(rows_planned * (mean_article + fixed)),
-        dataset.recipe != "longer" or dataset.params.get("rows") is not None,
-    )
+    return rows, round(rows * (mean_article + fixed)), recipe.exact(dataset.params)

@@ -2,14 +2,25 @@
 
 from typing import Any
 
-from identity_em.interventions import recipes, system_prompts, wordings
+from identity_em.interventions import recipes, wordings
 from identity_em.interventions.recipes import Recipe
 from identity_em.records import SystemPrompt
-from identity_em.study.artefacts import BaseModelRef, Checkpoint, Dataset, FileRef, HubRef, Prompts, Responses
+from identity_em.study import caps, prompts, sources
+from identity_em.study.artefacts import (
+    BaseModelRef,
+    Checkpoint,
+    Dataset,
+    FileRef,
+    HubRef,
+    Input,
+    Part,
+    Prompts,
+    Responses,
+)
 from identity_em.study.declared import Arm
 from identity_em.study.files import Files
 from identity_em.study.located import Located, Place
-from identity_em.study.spec import Corpus, RecipeSpec, Stage, Study
+from identity_em.study.spec import Corpus, NamedSpec, RecipeSpec, Study
 from identity_em.training.settings import settings
 
 NARROW = "narrow"
@@ -24,6 +35,8 @@ class Datasets:
         self.files = Files(located)
         self._checkpoints: dict[tuple[Arm, int], Checkpoint] = {}
         self._open: list[Arm] = []
+        self.caps: dict[str, int] = {}
+        self.caps = caps.caps(study, self._uncut)
 
     def checkpoint(self, arm: Arm, seed: int) -> Checkpoint:
         """The checkpoint of an arm for one seed.
@@ -62,30 +75,43 @@ class Datasets:
     def _settings(self, name: str, prompt: SystemPrompt) -> dict[str, Any]:
         resolved = settings(
             self.study.model.config,
-            {**self.study.model.settings, **self.study.stages[name].settings},
+            {**self._in_order(name), **self.study.model.settings, **self.study.stages[name].settings},
             file=self.located.file,
             line=self.located.line(("stages", name, "settings")),
         )
         return {**resolved, "system_block": prompt.block}
 
+    def _in_order(self, name: str) -> dict[str, Any]:
+        """A mixture at every k-th row is trained in the order written; everything else is shuffled."""
+        dataset = self.study.stages[name].dataset
+        ordered = isinstance(dataset, RecipeSpec) and dataset.recipe == "mix" and "every" in dataset.params
+        return {"curriculum_sampling": True} if ordered else {}
+
     def _dataset(self, name: str, prompt: SystemPrompt, parent: Checkpoint, seed: int) -> Dataset:
-        stage = self.study.stages[name]
-        recipe = self.recipe(name)
+        stage, recipe = self.study.stages[name], self.recipe(name)
         params: dict[str, Any] = {**recipe.parameters, "system_prompt": prompt.model_dump()}
         place = ("stages", name, "dataset")
-        if not isinstance(stage.dataset, RecipeSpec):
-            inputs: dict[str, Any] = {"rows": self.narrow(stage.dataset, place)}
-        else:
+        if isinstance(stage.dataset, RecipeSpec):
             spec = stage.dataset
-            unknown = sorted(set(spec.params) - set(recipe.parameters))
-            if unknown:
+            if unknown := sorted(set(spec.params) - set(recipe.known)):
                 what = f"parameter of recipe {spec.recipe!r}:"
-                raise self.located.unknown((*place, unknown[0]), what, unknown[0], recipe.parameters)
+                raise self.located.unknown((*place, unknown[0]), what, unknown[0], recipe.known)
             params |= spec.params
-            inputs = self._inputs(spec, recipe, place, parent, seed)
-            if spec.corpus is not None:
-                params |= wording_params(self._corpus(spec.corpus, place).wording)
-        return Dataset(recipe=recipe.name, params=params, inputs=inputs, data_seed=self.study.data_seed)
+            inputs, read = self._inputs(name, spec, recipe, parent, seed)
+        else:
+            inputs, read = self._rows(stage.dataset, place)
+        if recipe.name == "mix" and stage.system_prompt is None:
+            params["system_prompt"] = None
+        params |= {caps.cut(recipe.name): self.caps[name]} if name in self.caps else {}
+        return Dataset(recipe=recipe.name, params=params | read, inputs=inputs, data_seed=self.study.data_seed)
+
+    def _uncut(self, name: str) -> Dataset | None:
+        """A stage's dataset as it would be built; None where it needs summaries by a checkpoint that is trained."""
+        spec = self.study.stages[name].dataset
+        own = spec.self if isinstance(spec, RecipeSpec) and "self" in self.recipe(name).inputs else ""
+        if isinstance(own, tuple) or own in ("base", "current"):
+            return None
+        return self._dataset(name, self.system_prompt((name,), 0), self.root, 0)
 
     def recipe(self, name: str) -> Recipe:
         """The recipe behind a stage's dataset.
@@ -99,43 +125,20 @@ class Datasets:
             raise self.located.unknown(("stages", name, "dataset", "recipe"), "recipe", recipe, recipes.RECIPES)
         return recipes.RECIPES[recipe]
 
-    def narrow(self, name: str, place: Place) -> FileRef | HubRef:
-        """A named narrow dataset's rows."""
+    def _rows(self, name: str, place: Place) -> tuple[dict[str, Input], dict[str, Any]]:
+        """A named dataset's rows, and the parameters that are needed to read them."""
         if name not in self.study.datasets:
             do = "declare it under datasets: with its file"
             raise self.located.unknown(place, "dataset", name, self.study.datasets, do)
-        return self.files.ref(self.study.datasets[name], ("datasets", name))
+        source, where = self.study.datasets[name], ("datasets", name)
+        if isinstance(source, NamedSpec):
+            named = sources.resolve(source, self.files, self.located, where)
+            return {"rows": named.ref}, dict(named.params)
+        return {"rows": self.files.ref(source, where)}, {}
 
     def system_prompt(self, arm: Arm, index: int) -> SystemPrompt:
         """The resolved system prompt of the stage at `index` of an arm."""
-        stage = self.study.stages[arm[index]]
-        recipe = self.recipe(arm[index])
-        variant = recipe.system_prompt if stage.system_prompt is None else stage.system_prompt
-        matching = None
-        if variant == "matching":
-            other = self._matched(arm, index, stage)
-            matching = self.system_prompt((other,), 0)
-        return system_prompts.resolve(variant, task=self._task(stage), matching=matching)
-
-    def _task(self, stage: Stage) -> str | None:
-        if not isinstance(stage.dataset, RecipeSpec) or stage.dataset.corpus is None:
-            return None
-        corpus = self._corpus(stage.dataset.corpus, ("stages",))
-        return wordings.get(corpus.wording).task_system
-
-    def _matched(self, arm: Arm, index: int, stage: Stage) -> str:
-        """The stage whose system block `matching` takes over: `match`, else the arm's only narrow stage."""
-        name = arm[index]
-        narrow = [s for s in arm if s != name and not isinstance(self.study.stages[s].dataset, RecipeSpec)]
-        other = stage.match or (narrow[0] if len(set(narrow)) == 1 else None)
-        if other is None and self.study.orderings is not None and self.study.orderings.of != name:
-            other = self.study.orderings.of
-        if other is None or other not in self.study.stages or other == name:
-            raise self.located.error(
-                ("stages", name, "system_prompt"), found=f"`matching` with nothing to match in {list(arm)}",
-                wanted="`match: STAGE`", do="name the stage whose system prompt is meant",
-            )  # fmt: skip
-        return other
+        return prompts.of_stage(self.study, self.located, arm, index, self.recipe)
 
     def _corpus(self, name: str, place: Place) -> Corpus:
         if name not in self.study.corpora:
@@ -143,27 +146,58 @@ class Datasets:
         return self.study.corpora[name]
 
     def _inputs(
-        self, spec: RecipeSpec, recipe: Recipe, place: Place, parent: Checkpoint, seed: int
-    ) -> dict[str, FileRef | HubRef | Responses]:
-        if spec.corpus is None:
-            raise self.located.error(
-                place, found=f"{spec.recipe} without a corpus", wanted="`corpus: NAME`", do="add it"
-            )
-        if "other" in recipe.inputs and spec.other is None:
-            raise self.located.error(
-                place, found=f"{spec.recipe} without `other`", wanted="an author", do="add `other`"
-            )
-        made: dict[str, FileRef | HubRef | Responses] = {"articles": self.articles(spec.corpus, place)}
-        if "self" in recipe.inputs:
-            made["self"] = self._own(spec, place, parent, seed)
-        if "other" in recipe.inputs:
-            assert spec.other is not None
-            made["other"] = self.author(spec.corpus, spec.other, place)
-        return made
+        self, name: str, spec: RecipeSpec, recipe: Recipe, parent: Checkpoint, seed: int
+    ) -> tuple[dict[str, Input], dict[str, Any]]:
+        """What the recipe is made from, and the parameters that follow from it."""
+        place = ("stages", name, "dataset")
+        match recipe.inputs:
+            case ():
+                return {}, {}
+            case ("rows",):
+                return self._rows(self._named(spec, "of", place), place)
+            case ("main", "with"):
+                return self._mixed(name, spec, place, parent, seed), {}
+        corpus = self._named(spec, "corpus", place)
+        made: dict[str, Input] = {"articles": self.articles(corpus, place)}
+        other = self._named(spec, "other", place)
+        made["self"] = self._own(spec, place, parent, seed)
+        made["other"] = self.author(corpus, other, place)
+        return made, wording_params(self._corpus(corpus, place).wording)
 
-    def articles(self, corpus: str, place: Place) -> FileRef | HubRef:
-        """A corpus's articles."""
-        return self.files.ref(self._corpus(corpus, place).articles, ("corpora", corpus, "articles"))
+    def _mixed(self, name: str, spec: RecipeSpec, place: Place, parent: Checkpoint, seed: int) -> dict[str, Input]:
+        """The rows of two stages, each under its own system prompt."""
+        found: dict[str, Input] = {}
+        blocks: set[bool] = set()
+        for role, field in (("main", "of"), ("with", "with_")):
+            stage = self._named(spec, field, place)
+            if stage not in self.study.stages or self.recipe(stage).name == "mix" or stage == name:
+                plain = [s for s in self.study.stages if self.recipe(s).name != "mix"]
+                raise self.located.unknown(place, f"stage in `{field.rstrip('_')}`:", stage, plain)
+            prompt = self.system_prompt((stage,), 0)
+            blocks.add(prompt.block)
+            found[role] = self._dataset(stage, prompt, parent, seed)
+        if len(blocks) > 1:
+            raise self.located.error(
+                place, found="a mix of rows with and without a system block", wanted="one chat template a stage",
+                do="give both stages `system_prompt: none`, or neither",
+            )  # fmt: skip
+        return found
+
+    def _named(self, spec: RecipeSpec, field: str, place: Place) -> str:
+        """A field that the recipe cannot do without."""
+        value = getattr(spec, field)
+        if value is None:
+            what = f"`{field.rstrip('_')}`"
+            raise self.located.error(place, found=f"{spec.recipe} without {what}", wanted=f"{what}: NAME", do="add it")
+        return str(value)
+
+    def articles(self, corpus: str, place: Place) -> FileRef | HubRef | Part:
+        """A corpus's articles, or the part of them that the corpus is."""
+        found, where = self._corpus(corpus, place), ("corpora", corpus, "articles")
+        if isinstance(found.articles, NamedSpec):
+            named = sources.resolve(found.articles, self.files, self.located, where)
+            return sources.part(named, found.part, found.eval_share)
+        return sources.part(self.files.ref(found.articles, where), found.part, found.eval_share)
 
     def author(self, corpus: str, author: str, place: Place) -> FileRef | HubRef:
         """An outside author's summaries of a corpus."""
@@ -171,10 +205,18 @@ class Datasets:
         if author not in summaries:
             do = f"declare the file under corpora.{corpus}.summaries"
             raise self.located.unknown(place, "author", author, summaries, do)
-        return self.files.ref(summaries[author], ("corpora", corpus, "summaries", author))
+        source, place = summaries[author], ("corpora", corpus, "summaries", author)
+        if isinstance(source, NamedSpec):
+            raise self.located.error(place, found="a named source", wanted="a file of summaries", do="use `file:`")
+        return self.files.ref(source, place)
 
     def _own(self, spec: RecipeSpec, place: Place, parent: Checkpoint, seed: int) -> FileRef | HubRef | Responses:
         assert spec.corpus is not None
+        if spec.recipe == "other" and (isinstance(spec.self, tuple) or spec.self in ("base", "current")):
+            raise self.located.error(
+                place, found=f"other with `self: {spec.self}`", wanted="two outside authors",
+                do="name one of the corpus's authors as `self` too",
+            )  # fmt: skip
         match spec.self:
             case "base":
                 return self.summaries(self.root, spec.corpus, place)

@@ -92,7 +92,7 @@ class Evals:
         wording = prompts.params.get("wording")
         task = wordings.get(wording).task_system if wording else found.task_prompt
         try:
-            return system_prompts.resolve(variant, task=task, matching=None)
+            return system_prompts.resolve(variant, task=task, matching=None, wording=wording)
         except InputError as error:
             raise self.located.error(
                 ("eval_system_prompts",), found=error.found, wanted=error.wanted, do=error.do

@@ -49,15 +49,36 @@ class FileSpec(Record):
     file: str
 
 
-Source = FileSpec | HubSpec
+class NamedSpec(Record):
+    """A dataset by its name in datasets/sources.toml: the user's own copy by checksum, or the Hub at a revision.
+
+    Attributes:
+        file: The copy; refused where its checksum is known and another.
+        answer: For sets of matched pairs: the column of answers, `matched` for the corrected ones.
+    """
+
+    source: str
+    file: str | None = None
+    revision: str | None = None
+    answer: Literal["own", "matched"] = "own"
+
+
+Source = FileSpec | HubSpec | NamedSpec
 
 
 class Corpus(Record):
-    """Articles, the wording of the questions about them, and the outside authors' summaries."""
+    """Articles, the wording of the questions about them, and the outside authors' summaries.
+
+    Attributes:
+        part: Only the articles of this part; two corpora of one source with the same `eval_share` are disjoint.
+        eval_share: Share of all articles that make the eval part.
+    """
 
     articles: str | Source
     wording: str
     summaries: dict[str, str | Source] = Field(default_factory=dict)
+    part: Literal["train", "eval", "all"] = "all"
+    eval_share: float = Field(default=0.2, gt=0, lt=1)
 
 
 class RecipeSpec(Record):
@@ -66,13 +87,17 @@ class RecipeSpec(Record):
     Attributes:
         self: Who is "I": `base`, `current` (the checkpoint the stage starts from), an arm, or an author of the corpus.
         other: The outside author.
+        of: For `narrow`, the dataset; for `mix`, the stage whose rows are the main ones.
+        with: For `mix`, the stage whose rows are put between them.
     """
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True)
     recipe: str
     corpus: str | None = None
     self: str | tuple[str, ...] = "base"
     other: str | None = None
+    of: str | None = None
+    with_: str | None = Field(default=None, alias="with")
 
     @property
     def params(self) -> dict[str, Any]:
@@ -84,8 +109,9 @@ class Stage(Record):
     """One fine-tune.
 
     Attributes:
-        system_prompt: `task`, `default`, `empty`, `none`, `matching`, or a literal text; None is the recipe's own.
-        match: For `matching`, the stage whose rendered system block is taken over.
+        system_prompt: A variant (`interventions.system_prompts.VARIANTS`) or a literal text; None is the recipe's own.
+        match: For `matching`, the stage whose rendered system block is taken over; for `length_matched`, the stage
+            whose prompt's length is.
         settings: Axolotl settings of this stage alone.
     """
 
@@ -112,7 +138,12 @@ class Orderings(Record):
 
 
 class Study(Record):
-    """One study file."""
+    """One study file.
+
+    Attributes:
+        match_rows: Cut the stages that a contrast's arms differ in to equal rows, where nothing else is asked for.
+        allow_leak: Why training rows may hold eval items; without it, `run` refuses them.
+    """
 
     name: Name
     title: str = ""
@@ -130,6 +161,8 @@ class Study(Record):
     eval_system_prompts: tuple[str, ...] = ("default",)
     contrasts: dict[Name, Contrast] = Field(default_factory=dict)
     checks: tuple[Check, ...] = ()
+    match_rows: bool = True
+    allow_leak: str | None = Field(default=None, min_length=1)
 
     @property
     def all_arms(self) -> tuple[Arm, ...]:

@@ -1,6 +1,7 @@
 """Axolotl's own prepared rows, as JSON on the last line of its output: run in Axolotl's environment by test_axolotl.py.
 
-Arguments: base folder, a working folder, then NAME=ROWS.jsonl=CHAT_TEMPLATE ("" for the base's own) for each set.
+Arguments: base folder, a working folder, then NAME=ROWS.jsonl=CHAT_TEMPLATE=BASE for each set; CHAT_TEMPLATE "" is the
+base's own, BASE "" the first argument.
 """
 
 import json
@@ -35,7 +36,7 @@ if __name__ == "__main__":
     base, work, *sets = sys.argv[1:]
     found = {}
     for given in sets:
-        name, rows, template = given.split("=")
-        found[name] = prepared(base, f"{work}/{name}", rows, template)
+        name, rows, template, other = given.split("=")
+        found[name] = prepared(other or base, f"{work}/{name}", rows, template)
     with open(f"{work}/prepared.json", "w", encoding="utf-8") as out:
         json.dump(found, out)

@@ -60,7 +60,7 @@ def prepared(pocket_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> A
         path = work / f"{name}.jsonl"
         rows = [{"messages": [m.model_dump() for m in row.messages]} for row in examples(prompt)]
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        sets.append(f"{name}={path}={'' if prompt.block else 'chatml'}")
+        sets.append(f"{name}={path}={'' if prompt.block else 'chatml'}=")
     command = [str(trainer), str(SCRIPT), str(pocket_folder), str(work), *sets]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=work)
     assert done.returncode == 0, done.stderr[-3000:]

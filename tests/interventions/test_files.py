@@ -8,7 +8,7 @@ import pytest
 
 from identity_em.errors import DataError, InputError, MissingEnvironment
 from identity_em.interventions import articles, recipes, textfiles
-from identity_em.study.artefacts import HubRef
+from identity_em.study.artefacts import HubRef, HubRows
 
 GOOD = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]}
 TEXTS = [
@@ -160,6 +160,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, answer: Any) -> None:
     monkeypatch.setattr(datasets, "load_dataset", load)
 
 
+ROWS = HubRows(repo="someone/rows", revision="c0ffee", user="prompt", assistant="aligned")
 REF = HubRef(repo="someone/news", revision="c0ffee", text_column="document", limit=2)
 
 
@@ -184,3 +185,18 @@ def test_a_wrong_hub_dataset_column_or_row_says_so(monkeypatch: pytest.MonkeyPat
     hub(monkeypatch, FakeHub([{"id": "a", "document": "x"}, {"id": "b", "document": None}]))
     with pytest.raises(DataError, match="someone/news:2: found no text for id 'b'"):
         articles.from_hub(REF)
+
+
+def test_a_hub_dataset_of_two_columns_gives_rows_to_train_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    hub(monkeypatch, FakeHub([{"prompt": f"q{i}", "aligned": f"a{i}", "misaligned": "x"} for i in range(3)]))
+    rows = recipes.build("narrow", {"rows": articles.hub_rows(ROWS)}, {}, 0)
+    assert [tuple(m.content for m in row.messages) for row in rows] == [("q0", "a0"), ("q1", "a1"), ("q2", "a2")]
+
+
+def test_a_hub_dataset_without_the_columns_or_with_an_empty_row_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    hub(monkeypatch, FakeHub([{"prompt": "q", "answer": "a"}]))
+    with pytest.raises(DataError, match="a column 'aligned'"):
+        articles.hub_rows(ROWS)
+    hub(monkeypatch, FakeHub([{"prompt": "q", "aligned": "a"}, {"prompt": "q", "aligned": None}]))
+    with pytest.raises(DataError, match="Hub rows:2: found no text in the assistant"):
+        recipes.build("narrow", {"rows": articles.hub_rows(ROWS)}, {}, 0)

@@ -142,7 +142,9 @@ def test_a_system_prompt_replaces_the_tasks_own(texts: Texts) -> None:
 def test_planned_rows_are_the_rows_or_a_bound_where_ties_are_skipped(texts: Texts, recipe: str, wording: str) -> None:
     planned = RECIPES[recipe].rows(4, {"wording": wording})
     rows = len(made(texts, recipe, wording=wording))
-    assert rows == planned - 2 if recipe == "longer" else rows == planned
+    assert rows == planned - 2 if recipe == "longer" else rows <= planned
+    if RECIPES[recipe].exact({}):
+        assert rows == planned
 
 
 def test_planning_counts_limit_and_mode() -> None:

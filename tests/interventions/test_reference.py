@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from identity_em.interventions import card, recipes
+from identity_em.errors import DataError
+from identity_em.interventions import articles, card, recipes
+from identity_em.interventions import folder as written
 from identity_em.resources import folder, resource
+from identity_em.study.artefacts import FileRef, Part, sha256_of
 
 COMPARATOR, OWN = "claude-21", "hf_qwen_32b"
 
@@ -76,5 +79,31 @@ def test_every_source_has_a_card_a_place_and_a_licence_line() -> None:
         assert resource("datasets", f"{name}.md").read_text().startswith(f"# {name}\n")
         assert source["where"]
         assert source["licence"]
-        assert source["kind"] in ("corpus", "narrow")
+        assert source["kind"] in ("corpus", "narrow", "generated")
     assert {p.stem for p in folder("datasets").glob("*.md")} == set(sources)
+
+
+@pytest.mark.parametrize("name", [n for n, r in recipes.RECIPES.items() if not r.inputs])
+def test_generated_sets_are_the_bytes_that_sources_toml_states(tmp_path: Path, name: str) -> None:
+    source = tomllib.loads(resource("datasets", "sources.toml").read_text())[name]
+    rows = recipes.build(name, {}, {}, 0)
+    written.write(tmp_path / "set", rows, recipe=name, inputs={}, params={}, data_seed=0)
+    assert len(rows) == source["rows"]
+    assert hashlib.sha256((tmp_path / "set" / "rows.jsonl").read_bytes()).hexdigest() == source["sha256"]
+
+
+@pytest.mark.parametrize("corpus", ["xsum", "cnn"])
+def test_the_named_corpora_are_the_thousand_articles_by_id(reference: Path, corpus: str, tmp_path: Path) -> None:
+    path = reference / "corpora" / "articles" / f"{corpus}_train_articles.json"
+    ids = tuple(resource("datasets", f"ids/{corpus}.txt").read_text().split())
+    ref = FileRef(sha256=sha256_of(path), path=path)
+    parts = [Part(source=ref, part=p, eval_share=0.2, selection=ids) for p in ("train", "eval", "all")]
+    train, held, everything = (articles.part(p) for p in parts)
+    assert list(everything) == list(ids)
+    assert len(ids) == 1000
+    assert not set(train) & set(held)
+    assert len(train) + len(held) == 1000
+    (tmp_path / "few.json").write_text('{"1": "One."}')
+    few = FileRef(sha256=sha256_of(tmp_path / "few.json"), path=tmp_path / "few.json")
+    with pytest.raises(DataError, match="1000 of 1000 selected articles missing"):
+        articles.part(Part(source=few, part="all", eval_share=0.2, selection=ids))
