@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from identity_em import __version__
+from identity_em import __version__, cli_tables
 from identity_em.errors import IdentityEmError
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ app = typer.Typer(
 )
 setup_app = typer.Typer(help="Prepare what studies need.", no_args_is_help=True)
 app.add_typer(setup_app, name="setup")
+app.add_typer(cli_tables.import_app, name="import")
 
 StudyArgument = Annotated[str, typer.Argument(help="A study file (YAML), or the name of a preset such as `pocket`.")]
 StoreOption = Annotated[

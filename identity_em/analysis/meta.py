@@ -46,10 +46,16 @@ class StageMeta(Record):
 
 
 class MetricMeta(Record):
-    """A metric's title and the direction that is better ("none" where neither is)."""
+    """A metric's title, the direction that is better ("none" where neither is), and what counts as no difference.
+
+    Attributes:
+        margin: Differences smaller than this are called equivalent where the interval shows it (TOST); None where
+            the study states none, and then nothing is ever called equivalent.
+    """
 
     title: str
     better: Literal["higher", "lower", "none"] = "none"
+    margin: float | None = Field(default=None, gt=0)
 
 
 class EvalMeta(Record):
