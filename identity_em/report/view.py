@@ -44,8 +44,9 @@ class View:
 
     @cached_property
     def findings(self) -> list[contrasts.Finding]:
-        """Every declared contrast in every reading."""
-        return [contrasts.find(self.readings, name, stratum) for stratum in self.asked for name in self.meta.contrasts]
+        """Every declared contrast in every reading, corrected for how many there are."""
+        found = (contrasts.find(self.readings, name, s) for s in self.asked for name in self.meta.contrasts)
+        return contrasts.corrected([f for f in found if f.treatment.direction != "not measured"])
 
     @cached_property
     def cells(self) -> tuple[validity.Cell, ...]:

@@ -113,7 +113,7 @@ def test_every_figure_lies_beside_as_svg_with_its_data(made: Path, page: str) ->
     means = [row for row in rows if row["seed"] == "mean" and row["metric"] == "harm"]
     assert [row["arm"] for row in means] == [table.arm_name(arm) for arm in synthetic.ARMS]
     assert means[0]["rests_on"] == "8 items, one run"
-    assert means[1]["rests_on"] == "3 seeds"
+    assert means[1]["rests_on"] == "3 seeds × 8 items"
 
 
 def test_numbers_stand_with_interval_ground_unscored_share_and_order_bias(made: Path) -> None:
@@ -121,7 +121,7 @@ def test_numbers_stand_with_interval_ground_unscored_share_and_order_bias(made: 
     heading = next(line for line in text.splitlines() if line.startswith("| Arm | Mean |"))
     for column in ("95 % interval", "Interval over", "Scored", "Unscored", "Order bias", "Option mass"):
         assert column in heading
-    assert re.search(r"\| em \| 0\.\d\d \| \\\[0\.\d\d, 0\.\d\d\\\] \| 3 seeds \|", text)
+    assert re.search(r"\| em \| 0\.\d\d \| \\\[0\.\d\d, 0\.\d\d\\\] \| 3 seeds × 8 items \|", text)
     assert re.search(r"\| base \| 0\.\d\d \| \\\[0\.\d\d, 0\.\d\d\\\] \| 8 items, one run \|", text)
 
 
@@ -200,9 +200,19 @@ def test_a_report_needs_neither_torch_nor_transformers() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_an_effect_on_answers_that_were_often_unread_says_how_often(tmp_path: Path) -> None:
-    rows = synthetic.answers((), None, [0.1, 0.2, 0.1, 0.2])
+def unread(folder: Path, lost: int) -> str:
+    rows = synthetic.answers((), None, [0.1, 0.2] * 5)
     for seed in range(3):
-        rows += synthetic.answers(("em",), seed, [0.6, 0.7 + 0.01 * seed, None, None])
-    text = build(tmp_path, pd.DataFrame(rows), synthetic.small()).read_text(encoding="utf-8")
-    assert re.search(r"em against base\.</strong> M higher by .* \(up to 50.0 % unscored\)", text)
+        rows += synthetic.answers(("em",), seed, [*[0.6, 0.7 + 0.01 * seed] * 5][lost:] + [None] * lost)
+    return build(folder, pd.DataFrame(rows), synthetic.small()).read_text(encoding="utf-8")
+
+
+def test_an_effect_on_answers_that_were_often_unread_says_how_often(tmp_path: Path) -> None:
+    text = unread(tmp_path, 1)
+    assert re.search(r"em against base\.</strong> M higher by .* \(up to 10.0 % unscored\)", text)
+
+
+def test_a_cell_past_the_bound_is_not_compared_and_says_so_where_the_number_would_stand(tmp_path: Path) -> None:
+    text = unread(tmp_path, 5)
+    assert re.search(r"em against base\.</strong> M not compared: 50.0 % of em's answers could not be read", text)
+    assert "higher by" not in text
