@@ -74,7 +74,11 @@ class Difference(Record):
         if low is None or high is None:
             return f"inconclusive: {signed(mean)}, no interval"
         if self.direction in ("inconclusive", "equivalent"):
-            return f"{self._said}: {signed(mean)} [{signed(low)}, {signed(high)}]"
+            inner = self.estimate.inner if self.direction == "equivalent" else None
+            ends, level = (inner, ", 90 %") if inner else ((low, high), "")
+            digits = 3 if ends[1] - ends[0] < 0.1 else 2
+            said = [signed(value, digits) for value in (mean, *ends)]
+            return f"{self._said}: {said[0]} [{said[1]}, {said[2]}{level}]"
         near, far = sorted((abs(low), abs(high)))
         # An interval that misses zero by less than the last digit must not be printed as touching it.
         digits = 2 if near >= 0.005 else 4
@@ -214,7 +218,7 @@ def _judged(readings: Readings, estimate: Estimate, stratum: Stratum, *arms: Sta
     )
 
 
-def signed(value: float) -> str:
-    """Two decimals with a sign; "0.00" where it rounds to nothing."""
-    text = f"{value:+.2f}"
-    return "0.00" if float(text) == 0 else text
+def signed(value: float, digits: int = 2) -> str:
+    """A number with a sign; "0.00" where it rounds to nothing."""
+    text = f"{value:+.{digits}f}"
+    return text[1:] if float(text) == 0 else text

@@ -36,13 +36,18 @@ def arm_name(stages: Stages | list[str]) -> str:
 
 
 class StageMeta(Record):
-    """One stage as it was trained; `rows`, `steps` and `tokens` are None where they are not known."""
+    """One stage as it was trained; numbers are None where they are not known.
+
+    Attributes:
+        leaks: Rows that were found again among the eval items, question or answer side.
+    """
 
     dataset: str
     system_prompt: str = "default"
     rows: int | None = None
     steps: int | None = None
     tokens: int | None = None
+    leaks: int | None = None
 
 
 class MetricMeta(Record):

@@ -75,6 +75,19 @@ class Estimate(Record):
             return None
         return 1.0 if self.mean == 0 else 0.0 if self.se == 0 else 2 * _tail(-abs(self.mean) / self.se, self.df)
 
+    @property
+    def inner(self) -> tuple[float, float] | None:
+        """The 90 % interval, which two one-sided tests at 5 % compare with a margin; None without a standard error."""
+        if self.mean is None or self.se is None or self.df is None:
+            return None
+        half = float(special.stdtrit(min(self.df, 1e9), LEVEL)) * self.se
+        return self.mean - half, self.mean + half
+
+    @property
+    def excluded(self) -> float | None:
+        """The size from which on a difference is outside the 95 % interval, on either side; None without one."""
+        return None if self.low is None or self.high is None else max(abs(self.low), abs(self.high))
+
     def equivalent(self, margin: float) -> bool:
         """Whether two one-sided tests at 5 % show the mean within +-margin of zero."""
         if self.mean is None or self.se is None or self.df is None:

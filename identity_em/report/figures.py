@@ -89,7 +89,8 @@ def contrast_forest(readings: Readings, stratum: Stratum, findings: Sequence[Fin
     caption = (
         "Mean difference and 95 % interval, paired by training seed (by item where there is one seed). Excess: the "
         "treatment's effect less the "
-        "control's. An interval that spans zero is inconclusive, whatever its mean."
+        "control's, its verdict corrected (Holm) for the contrasts that ask the same question. An interval that spans "
+        "zero is inconclusive, whatever its mean."
     )
     rows = tuple(row for finding in findings for row in _finding_rows(finding))
     columns = ("contrast", "role", *_CELL, *_ESTIMATE, "verdict")
@@ -153,13 +154,13 @@ def _panel(readings: Readings, stratum: Stratum, points: Sequence[Point], guide:
 def _group(finding: Finding) -> Group:
     contrast = finding.contrast
     bars = [
-        Bar(label="treatment", estimate=finding.treatment.estimate, verdict=words.verdict(finding.treatment), look=0)
+        Bar(label="treatment", estimate=finding.treatment.shown, verdict=words.verdict(finding.treatment), look=0)
     ]
     if finding.control and finding.excess:
         label = f"control: {words.arm(contrast.control or ())}"
-        bars.append(Bar(label=label, estimate=finding.control.estimate, verdict=words.verdict(finding.control), look=1))
+        bars.append(Bar(label=label, estimate=finding.control.shown, verdict=words.verdict(finding.control), look=1))
         bars.append(
-            Bar(label="excess", estimate=finding.excess.estimate, verdict=words.verdict(finding.excess), look=-1)
+            Bar(label="excess", estimate=finding.excess.shown, verdict=words.verdict(finding.excess), look=-1)
         )
     caveat = "" if finding.readable else " (reference not shown to differ from base)"
     detail = f"{words.arm(contrast.treatment)}, against {words.arm(contrast.reference)}{caveat}"
@@ -177,7 +178,7 @@ def _finding_rows(finding: Finding) -> list[tuple[Cell, ...]]:
         (finding.name, role, *row[1:], found.words)
         for role, found in roles.items()
         if found is not None
-        for row in _rows((), finding.stratum, found.estimate)
+        for row in _rows((), finding.stratum, found.shown)
     ]
 
 

@@ -3,7 +3,7 @@
 from identity_em.analysis import checks
 from identity_em.analysis.contrasts import Difference
 from identity_em.analysis.readings import Stratum
-from identity_em.report import figures, quality, recognition, tables, words
+from identity_em.report import battery, factorial, figures, judges, quality, recognition, tables, words
 from identity_em.report.content import Page, Section, Table
 from identity_em.report.summary import summary
 from identity_em.report.view import View
@@ -18,11 +18,13 @@ def page(view: View) -> Page:
         instrument(view),
         manipulation(view),
         contrasts(view),
-        outcomes(view),
-        self_recognition(view),
         system_prompts(view),
-        validity(view),
+        self_recognition(view),
+        outcomes(view),
+        battery.section(view),
+        battery.persona(view),
         per_seed(view),
+        validity(view),
         provenance(view),
     ]
     subtitle = f"{meta.base} · chain {meta.chain} · seeds {', '.join(map(str, meta.seeds)) or 'none'}"
@@ -76,9 +78,8 @@ def _seed_cell(seed: checks.SeedCheck) -> str:
 
 def manipulation(view: View) -> Section | None:
     """Does the reference differ from the base at all?"""
-    found = [f for s in view.outcomes for f in view.of(s) if f.manipulation is not None]
-    unique = {(f.contrast.reference, f.stratum): f for f in found}
-    if not unique:
+    found = {at: d for at, d in view.manipulations.items() if d.direction != "not measured"}
+    if not found:
         return None
     rows = tuple(
         (
@@ -86,11 +87,12 @@ def manipulation(view: View) -> Section | None:
             words.title(view.meta, stratum),
             tables.with_span(view.readings.estimate((), stratum)),
             tables.with_span(view.readings.estimate(reference, stratum)),
-            words.verdict(finding.manipulation),
+            words.verdict(difference),
+            words.small(difference.shown.excluded),
         )
-        for (reference, stratum), finding in unique.items()
+        for (reference, stratum), difference in found.items()
     )
-    columns = ("Reference", "Reading", "Base", "Reference arm", "Reference less base")
+    columns = ("Reference", "Reading", "Base", "Reference arm", "Reference less base", "Excludes effects beyond")
     said = (
         "An intervention can prevent or reverse only what the manipulation does. Where the reference was not "
         "shown to differ from the base, its contrasts are not interpreted.",
@@ -108,16 +110,17 @@ def contrasts(view: View) -> Section | None:
         for number, stratum in enumerate(view.outcomes, 1)
         if view.of(stratum)
     ]
-    columns = ("Contrast", "Reading", "Prompt", "Treatment", "Control", "Excess over control")
+    columns = ("Contrast", "Reading", "Prompt", "Treatment", "Control", "Excess over control", "p (Holm)", "q (BH)")
     rows = tuple(
         (
             finding.name,
             words.title(view.meta, finding.stratum),
             finding.stratum.prompt,
             *(words.verdict(part) for part in (finding.treatment, finding.control, finding.excess)),
+            words.p(finding.headline.holm),
+            words.p(finding.headline.rate),
         )
         for finding in view.findings
-        if finding.treatment.direction != "not measured"
     )
     table = Table(
         title="Every contrast in every reading", columns=columns, rows=rows, words=frozenset(range(6)), folded=True
@@ -127,7 +130,7 @@ def contrasts(view: View) -> Section | None:
         "Treatment and control are each compared with the reference, seed by seed; the excess is what the treatment "
         "does beyond the control. Only the excess can be credited to what sets the treatment apart.",
     )
-    return Section(ident="contrasts", title=title, words=said, figures=tuple(forests), tables=tables.full([table]))
+    return Section(ident="contrasts", title=title, words=said, figures=tuple(forests), tables=tables.full([table, factorial.power(view)]))
 
 
 def outcomes(view: View) -> Section | None:
@@ -167,6 +170,9 @@ def self_recognition(view: View) -> Section | None:
 def system_prompts(view: View) -> Section | None:
     """The same outcomes under each system prompt at evaluation."""
     others = view.readings.prompts[1:]
+    trained = factorial.trained(view)
+    if not others and view.outcomes and trained.rows:
+        return Section(ident="prompts", title="System prompts", words=(factorial.WORDS,), tables=tables.full([trained]))
     if not others or not view.outcomes:
         return None
     rows = tuple(
@@ -184,7 +190,7 @@ def system_prompts(view: View) -> Section | None:
         folded=True,
     )
     figure = figures.prompts(view.readings, view.outcomes)
-    return Section(ident="prompts", title="System prompt at evaluation", figures=(figure,), tables=tables.full([table]))
+    return Section(ident="prompts", title="System prompt at evaluation", figures=(figure,), tables=tables.full([factorial.asked(view, others), trained, table]))
 
 
 def _under(view: View, arm: tuple[str, ...], stratum: Stratum, others: tuple[str, ...]) -> list[str]:
@@ -195,10 +201,17 @@ def _under(view: View, arm: tuple[str, ...], stratum: Stratum, others: tuple[str
 def validity(view: View) -> Section:
     """What the numbers' worth depends on."""
     flagged = quality.flagged(view)
-    found = [flagged, quality.matches(view.meta), quality.every(view)]
-    return Section(
-        ident="validity", title="Validity", words=(quality.flag_words(flagged, view),), tables=tables.full(found)
-    )
+    found = [
+        quality.notices(view),
+        flagged,
+        quality.unread(view),
+        quality.capability(view),
+        judges.agreement(view),
+        quality.matches(view.meta),
+        quality.every(view),
+    ]
+    said = [quality.bounds(), quality.flag_words(flagged, view), quality.unknown(view)]
+    return Section(ident="validity", title="Validity", words=tuple(filter(None, said)), tables=tables.full(found))
 
 
 def per_seed(view: View) -> Section:

@@ -36,10 +36,13 @@ class Canvas:
         path = f"M{_n(x1)} {_n(y1)}C{middle} {_n(y1)} {middle} {_n(y2)} {_n(x2)} {_n(y2)}"
         self._parts.append(f'<path class="edge" d="{path}"/>')
 
-    def box(self, x: float, y: float, width: float, height: float, kind: str, *, radius: float = 0) -> None:
+    def box(
+        self, x: float, y: float, width: float, height: float, kind: str, *, radius: float = 0, opacity: float = 1
+    ) -> None:
         """A rectangle by its top left corner."""
         size = f'x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" height="{_n(height)}"'
-        self._parts.append(f'<rect class="{kind}" {size} rx="{_n(radius)}"/>')
+        clear = "" if opacity == 1 else f' fill-opacity="{_n(opacity)}"'
+        self._parts.append(f'<rect class="{kind}" {size} rx="{_n(radius)}"{clear}/>')
 
     def mark(self, x: float, y: float, kind: str, *, shape: str = "circle", radius: float = 4) -> None:
         """A data mark: circle, diamond, square or triangle."""

@@ -76,7 +76,7 @@ def test_every_figure_and_table_has_a_name_for_who_cannot_see_it(page: str) -> N
     tags = Tags(page).found
     drawings = [attributes for name, attributes in tags if name == "svg"]
     idents = {attributes.get("id") for _, attributes in tags}
-    assert len(drawings) == 7
+    assert len(drawings) == 9
     assert all(a["role"] == "img" and a["aria-labelledby"] in idents for a in drawings)
     assert page.count("<figcaption>") == len(drawings)
     assert len([a for name, a in tags if name == "div" and a.get("aria-label")]) >= len(drawings)
@@ -87,7 +87,10 @@ def test_every_figure_and_table_has_a_name_for_who_cannot_see_it(page: str) -> N
 
 def test_the_report_has_its_sections_in_order(page: str) -> None:
     found = re.findall(r'<h2 id="(.*?)-title">', page)
-    wanted = "summary question instrument manipulation contrasts arms recognition prompts validity seeds provenance"
+    wanted = (
+        "summary question instrument manipulation contrasts prompts recognition arms battery persona seeds validity "
+        "provenance"
+    )
     assert found == wanted.split()
 
 
