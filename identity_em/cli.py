@@ -29,6 +29,8 @@ app = typer.Typer(
 setup_app = typer.Typer(help="Prepare what studies need.", no_args_is_help=True)
 app.add_typer(setup_app, name="setup")
 app.add_typer(cli_tables.import_app, name="import")
+app.command("explain")(cli_tables.explain)
+app.command("report")(cli_tables.report)
 
 StudyArgument = Annotated[str, typer.Argument(help="A study file (YAML), or the name of a preset such as `pocket`.")]
 StoreOption = Annotated[
@@ -148,19 +150,6 @@ def build(
         system_prompt=system_prompt, data_seed=data_seed, limit=limit,
     )  # fmt: skip
     _out().print(f"{facts.rows:,} rows in {out / 'rows.jsonl'}; see {out / 'card.md'}", highlight=False)
-
-
-@app.command()
-def report(
-    table: Annotated[Path, typer.Option("--table", help="A tidy table (parquet).")],
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Folder for the report [default: beside the table].")
-    ] = None,
-) -> None:
-    """Write the report of a table: HTML, Markdown and figures. Needs no torch and no store."""
-    from identity_em import report as reporting
-
-    _out().print(str(reporting.build(table, out or table.parent)), highlight=False, soft_wrap=True)
 
 
 @app.command()

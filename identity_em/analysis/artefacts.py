@@ -17,7 +17,7 @@ from identity_em.analysis.stats import BASE_SEED
 from identity_em.records import Record
 
 Kind = Literal["unread", "position", "control", "seeds", "reversed", "duplicate"]
-LEVEL: Final = 0.025
+LEVEL: Final = 0.015
 _SHARE: Final = 0.25  # of the treatment's effect, from which on a control is pointed out
 _CLEAR: Final = 0.02  # of both p, which chance seldom brings at once
 

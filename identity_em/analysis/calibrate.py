@@ -62,7 +62,9 @@ def _row(result: Result) -> str:
 
 
 def _csv(results: list[Result]) -> str:
-    lines = ["seeds,items,seed_sd,shape,shared_items,shared_seeds,lost,missing,coverage,width,family,equivalence,passes"]
+    lines = [
+        "seeds,items,seed_sd,shape,shared_items,shared_seeds,lost,missing,coverage,width,family,equivalence,passes"
+    ]
     for result in results:
         at = result.layout
         layout = (at.seeds, at.items, at.seed_sd, at.shape, at.shared_items, at.shared_seeds, at.lost, at.missing)

@@ -172,7 +172,11 @@ def twins(readings: Readings) -> list[tuple[str, str]]:
         for second in names[place + 1 :]:
             one, two = (meta.contrasts[name].treatment for name in (first, second))
             kinds = [[meta.stages[s].dataset if s in meta.stages else s for s in arm] for arm in (one, two)]
-            if kinds[0] == kinds[1] and one != two and meta.contrasts[first].reference == meta.contrasts[second].reference:
+            if (
+                kinds[0] == kinds[1]
+                and one != two
+                and meta.contrasts[first].reference == meta.contrasts[second].reference
+            ):
                 found.append((first, second))
     return found
 

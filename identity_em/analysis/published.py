@@ -68,7 +68,7 @@ def _model(folder: Path, there: set[str], wanted: str | None) -> str:
             do="give the folder that holds data/",
             file=folder,
         )
-    if wanted is None and len(there) > 1 or wanted is not None and wanted not in there:
+    if (wanted is None and len(there) > 1) or (wanted is not None and wanted not in there):
         raise DataError(
             found=f"the models {', '.join(sorted(there))}",
             wanted="one model a table" if wanted is None else f"files of {wanted}",

@@ -71,7 +71,9 @@ def _ranks(view: View) -> Table:
         if finding.treatment.barred:
             continue
         p = relations.wilcoxon(view.readings, finding.contrast.treatment, finding.contrast.reference, finding.stratum)
-        rows.append((finding.name, words.title(view.meta, finding.stratum), words.verdict(finding.treatment), words.p(p)))
+        rows.append(
+            (finding.name, words.title(view.meta, finding.stratum), words.verdict(finding.treatment), words.p(p))
+        )
     columns = ("Contrast", "Reading", "Treatment less reference", "Wilcoxon p over items")
     title = "Paired rank test over items, as published work reports it (it says nothing of other trainings)"
     return Table(title=title, columns=columns, rows=tuple(rows), words=frozenset({0, 1, 2}), folded=True)

@@ -130,7 +130,13 @@ def contrasts(view: View) -> Section | None:
         "Treatment and control are each compared with the reference, seed by seed; the excess is what the treatment "
         "does beyond the control. Only the excess can be credited to what sets the treatment apart.",
     )
-    return Section(ident="contrasts", title=title, words=said, figures=tuple(forests), tables=tables.full([table, factorial.power(view)]))
+    return Section(
+        ident="contrasts",
+        title=title,
+        words=said,
+        figures=tuple(forests),
+        tables=tables.full([table, factorial.power(view)]),
+    )
 
 
 def outcomes(view: View) -> Section | None:
@@ -190,7 +196,12 @@ def system_prompts(view: View) -> Section | None:
         folded=True,
     )
     figure = figures.prompts(view.readings, view.outcomes)
-    return Section(ident="prompts", title="System prompt at evaluation", figures=(figure,), tables=tables.full([factorial.asked(view, others), trained, table]))
+    return Section(
+        ident="prompts",
+        title="System prompt at evaluation",
+        figures=(figure,),
+        tables=tables.full([factorial.asked(view, others), trained, table]),
+    )
 
 
 def _under(view: View, arm: tuple[str, ...], stratum: Stratum, others: tuple[str, ...]) -> list[str]:

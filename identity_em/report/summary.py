@@ -130,7 +130,9 @@ def _baseline(view: View) -> list[Point]:
 
 def _recognised(row: recognition.Row) -> str:
     if row.before.mean is None:
-        return f"against {row.comparator} {words.number(row.after.mean)} {words.span(row.after)} (the base was not read)"
+        return (
+            f"against {row.comparator} {words.number(row.after.mean)} {words.span(row.after)} (the base was not read)"
+        )
     said = f"against {row.comparator} {words.verdict(row.change)}, to {words.number(row.after.mean)}"
     best = row.shortcut_after
     return said if best is None else f"{said} (a shortcut alone reaches {words.number(best.estimate.mean)})"

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from identity_em.analysis import explain
 from identity_em.analysis.meta import Meta
 from identity_em.analysis.readings import Stratum
 from identity_em.analysis.stats import Estimate
@@ -91,11 +92,11 @@ def arms(view: View, stratum: Stratum, *, folded: bool = False) -> Table:
             estimate.rests_on,
             words.number(answers.above_half),
         )
-        rows.append((words.arm(arm), *numbers, *quality.cells_of(answers)))
+        rows.append((words.arm(arm), *numbers, *quality.cells_of(answers), explain.name(arm, stratum)))
     side = words.better(view.meta, stratum)
     title = words.title(view.meta, stratum) + (f" ({side})" if side else "")
-    columns = ("Arm", "Mean", "95 % interval", "Interval over", "Share > .5", *quality.COLUMNS)
-    return Table(title=title, columns=columns, rows=tuple(rows), words=frozenset({0, 3}), folded=folded)
+    columns = ("Arm", "Mean", "95 % interval", "Interval over", "Share > .5", *quality.COLUMNS, "Cell")
+    return Table(title=title, columns=columns, rows=tuple(rows), words=frozenset({0, 3, 9}), folded=folded)
 
 
 def by_dimension(view: View, stratum: Stratum) -> Table | None:

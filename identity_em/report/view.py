@@ -61,9 +61,7 @@ class View:
     @cached_property
     def manipulations(self) -> dict[tuple[Stages, Stratum], contrasts.Difference]:
         """Every reference less the base, in every outcome."""
-        return {
-            (arm, s): contrasts.differ(self.readings, arm, (), s) for s in self.outcomes for arm in self.references
-        }
+        return {(arm, s): contrasts.differ(self.readings, arm, (), s) for s in self.outcomes for arm in self.references}
 
     @cached_property
     def references(self) -> list[Stages]:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
-import synthetic
 
 from identity_em.analysis import artefacts, contrasts, table
 from identity_em.analysis.meta import Meta
@@ -59,7 +58,9 @@ def looked_at(frame: pd.DataFrame) -> tuple[list[artefacts.Notice], list[contras
     readings = Readings(frame, Meta.model_validate(META))
     found = [contrasts.find(readings, "reversal", s) for s in readings.strata]
     found = contrasts.corrected([f for f in found if f.treatment.direction != "not measured"])
-    against = [(s, arm, contrasts.differ(readings, arm, BASE, s)) for s in readings.strata for arm in (EM, TREATED, CONTROL)]
+    against = [
+        (s, arm, contrasts.differ(readings, arm, BASE, s)) for s in readings.strata for arm in (EM, TREATED, CONTROL)
+    ]
     return artefacts.found(readings, found), found, against
 
 
