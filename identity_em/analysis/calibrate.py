@@ -1,4 +1,4 @@
-"""Run the calibration and write it: `python -m identity_em.analysis.calibrate FOLDER` (what `make calibration` does)."""
+"""Run the calibration and write it: `python -m identity_em.analysis.calibrate FOLDER` (`make calibration`)."""
 
 import sys
 from pathlib import Path

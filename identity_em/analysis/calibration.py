@@ -1,7 +1,8 @@
 """Simulated matrices with a known truth: do the intervals, the corrections and the equivalence test keep their word?
 
-The same functions that make a report are run on 2,000 replicates of each layout; calibrate.py writes what came out. The gates are for roughly normal seeds with five or ten of
-them; three seeds, skewed seeds and seeds in two groups are tabulated beside, as what to expect, not as a promise.
+The same functions that make a report are run on 2,000 replicates of each layout; calibrate.py writes what came out.
+The gates are for roughly normal seeds with five or ten of them; three seeds, skewed seeds and seeds in two groups are
+tabulated beside, as what to expect, not as a promise.
 """
 
 from collections.abc import Iterator

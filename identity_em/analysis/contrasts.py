@@ -91,7 +91,7 @@ class Difference(Record):
             return f"equivalent within {self.margin:.2f}"
         if self.estimate.spans_zero:
             return "inconclusive"
-        return "inconclusive (unscored answers could undo it)" if self.fragile else "inconclusive after Holm"
+        return "inconclusive given unscored answers" if self.fragile else "inconclusive after Holm"
 
 
 class Finding(Record):

@@ -1,4 +1,4 @@
-"""What models wrote, for who wants to see it: shut until asked for, because it may be harmful; escaped like all else."""
+"""What models wrote, for who wants to see it: shut until asked for, since it may be harmful; escaped like all else."""
 
 from typing import Final
 

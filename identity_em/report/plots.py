@@ -99,7 +99,7 @@ def forest(*, name: str, title: str, description: str, axis_title: str, groups: 
     canvas = Canvas(name=name, title=title, description=description, width=WIDTH)
     bars = [bar for group in groups for bar in group.bars]
     ends = [v for bar in bars for v in (bar.estimate.low, bar.estimate.high, bar.estimate.mean) if v is not None]
-    axis = Axis([0.0, *ends], left=270, right=660, floor=-1.0, least=0.2)
+    axis = Axis([0.0, *ends], left=250, right=565, floor=-1.0, least=0.2)
     height = sum(30 + 20 * len(group.bars) for group in groups) + 6
     _grid(canvas, axis, 0, height)
     canvas.line(axis(0), 0, axis(0), height, "zero")
@@ -119,7 +119,7 @@ def _group(canvas: Canvas, group: Group, axis: Axis, y: float) -> float:
         kind, shape = ("ink", "square") if bar.look < 0 else LOOKS[bar.look]
         canvas.text(14, y + 8, bar.label)
         _whisker(canvas, bar.estimate, axis, y + 8, kind, shape)
-        canvas.text(682, y + 8, bar.verdict, _weight(bar))
+        canvas.text(585, y + 8, bar.verdict, _weight(bar))
         y += 20
     return y
 

@@ -92,10 +92,10 @@ def capability(view: View) -> Table | None:
 def bounds() -> str:
     """The bounds past which nothing is compared, in words."""
     return (
-        f"A cell is not compared where more than {100 * gates.UNREAD:.0f} % of its answers could not be read, where the "
-        f"order shown moves the score by more than {gates.POSITION:.2f}, where two seeds gave the same answer to every "
-        "item, or where recognition is below chance against one comparator alone. Where the number would have stood "
-        "the report then says so. An effect that unscored answers alone could undo is called inconclusive."
+        f"A cell is not compared where more than {100 * gates.UNREAD:.0f} % of its answers could not be read, where "
+        f"the order shown moves the score by more than {gates.POSITION:.2f}, where two seeds gave the same answer to "
+        "every item, or where recognition is below chance against one comparator alone. Where the number would have "
+        "stood the report then says so. An effect that unscored answers alone could undo is called inconclusive."
     )
 
 

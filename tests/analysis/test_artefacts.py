@@ -1,4 +1,4 @@
-"""Artefacts planted in tables without any effect are named, and none is reported as an effect; clean tables stay clean."""
+"""Artefacts planted in tables without any effect are named, none is reported as an effect; clean tables stay clean."""
 
 import json
 from collections.abc import Callable
