@@ -6,7 +6,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import closed_questions, stages, storage
+from bench import closed_questions, reports, stages, storage
 from bench.rows import Row
 from identity_em.provenance import commit, versions
 
@@ -14,6 +14,7 @@ PARTS = {
     "Closed questions, CPU ms an item (one thread, same items, same model)": closed_questions.rows,
     "Training": stages.rows,
     "Storage": storage.rows,
+    "Import and report": reports.rows,
 }
 
 

@@ -87,12 +87,24 @@ def _matrices(by_order: pd.DataFrame, keys: list[Key], items: list[Key]) -> dict
     cells = by_seed.index.get_level_values("cell").to_numpy()
     numbers = by_seed.index.get_level_values("item").to_numpy()
     matrices = {}
+    # The index is sorted by cell: each cell's rows lie together, and are cut out without looking at the others.
+    ends = np.searchsorted(cells, np.arange(len(keys) + 1))
+    shared: dict[bytes, tuple[Whole, pd.MultiIndex]] = {}
     for cell, key in enumerate(keys):
-        mine = cells == cell
-        index = pd.MultiIndex.from_tuples([items[number] for number in numbers[mine]], names=ITEM)
-        matrix = by_seed[mine].set_axis(index, axis=0).dropna(axis=1, how="all")
-        matrices[key] = matrix.sort_index()
+        mine = slice(ends[cell], ends[cell + 1])
+        of = numbers[mine].tobytes()
+        if of not in shared:
+            shared[of] = _sorted([items[number] for number in numbers[mine]])
+        order, index = shared[of]
+        # Cells that asked the same items hold one and the same index, so that pairing them costs no comparison.
+        matrices[key] = by_seed.iloc[mine].iloc[order].set_axis(index, axis=0).dropna(axis=1, how="all")
     return matrices
+
+
+def _sorted(items: list[Key]) -> tuple[Whole, pd.MultiIndex]:
+    order = sorted(range(len(items)), key=items.__getitem__)
+    index = pd.MultiIndex.from_tuples([items[place] for place in order], names=ITEM)
+    return np.asarray(order, dtype=np.int64), index
 
 
 def _qualities(plain: pd.DataFrame, by_order: pd.DataFrame, keys: list[Key]) -> dict[Key, Quality]:
