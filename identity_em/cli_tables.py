@@ -91,6 +91,10 @@ def report(
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for the report [default: beside the table].")
     ] = None,
+    cross_check: Annotated[
+        bool,
+        typer.Option("--cross-check", help="Also fit a mixed model to every contrast (statsmodels; a second each)."),
+    ] = False,
 ) -> None:
     """Write the report of a table: HTML, Markdown, LaTeX and figures. Needs no torch and no store."""
     from identity_em import report as reporting
@@ -102,5 +106,5 @@ def report(
         made = reporting.compare(*compare, out or compare[0].parent / "compared")
     else:
         assert table is not None  # one of the two is there
-        made = reporting.build(table, out or table.parent)
+        made = reporting.build(table, out or table.parent, cross_check=cross_check)
     typer.echo(str(made))

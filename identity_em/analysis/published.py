@@ -82,7 +82,7 @@ def _named(file: Path) -> tuple[released.Named, str, str, str] | None:
     """Checkpoint, corpus, author and comparator of a file; None where its name is not understood."""
     if file.suffix == ".csv":
         named = released.parse(file.stem.removeprefix("results_")) if file.stem.startswith("results_") else None
-        return named and (named, "", "", "")
+        return None if named is None else (named, "", "", "")
     parts = _JUDGED.fullmatch(file.stem)
     judge = released.parse(parts["judge"]) if parts else None
     if parts is None or judge is None:
@@ -96,7 +96,7 @@ def _named(file: Path) -> tuple[released.Named, str, str, str] | None:
 
 def _read(file: Path, named: released.Named, corpus: str, author: str, comparator: str) -> pd.DataFrame:
     frame = _recognised(file, file.stem.rpartition("_between_")[2]) if corpus else _answered(file)
-    cell = {
+    cell: dict[str, Any] = {
         "checkpoint": hashlib.sha256(named.model_dump_json().encode()).hexdigest(),
         "arm": arm_name(named.stages),
         "stages": json.dumps(list(named.stages)),

@@ -121,10 +121,7 @@ def summarise(
         return Estimate()
     by_seed = np.asarray(means, dtype=np.float64)
     by_item = np.asarray(items.mean(axis=1).dropna(), dtype=np.float64)
-    labels = means.index.to_numpy(dtype=np.int64)
-    seeds = tuple(
-        (None if label == BASE_SEED else int(label), float(value)) for label, value in zip(labels, by_seed, strict=True)
-    )
+    seeds = _paired(means)
     # Seeds that agree to the last bit (a reading that asks no trained model) would give an interval of no width.
     if len(by_seed) > 1 and np.ptp(by_seed) > _EQUAL:
         values = np.asarray(items.reindex(columns=means.index), dtype=np.float64)
@@ -180,11 +177,16 @@ def apart(left: pd.DataFrame, right: pd.DataFrame, *, seeds: bool, items: bool) 
         high=min(mean + half, 1.0),
         unit="seeds" if runs > 1 else "items",
         n=runs if runs > 1 else count,
-        seeds=tuple((int(s), float(v)) for s, v in (means[0] - means[1]).items()) if seeds else (),
+        seeds=_paired(means[0] - means[1]) if seeds else (),
         items=count,
         se=float(spread.se),
         df=float(spread.df),
     )
+
+
+def _paired(means: "pd.Series[float]") -> tuple[tuple[int | None, float], ...]:
+    labels = means.index.to_numpy(dtype=np.int64)
+    return tuple((None if k == BASE_SEED else int(k), float(v)) for k, v in zip(labels, means, strict=True))
 
 
 def _over_items(

@@ -39,15 +39,10 @@ def section(view: View, frame: pd.DataFrame) -> Section | None:
 
 def _worst(rows: pd.DataFrame, arm: str) -> list[tuple[str, ...]]:
     worst = rows.sort_values(["score", "item"], ascending=[False, True], kind="stable").head(_EACH)
+    rest = zip(worst["seed"].tolist(), worst["item"], worst["score"].tolist(), worst["answer"], strict=True)
     return [
-        (
-            arm,
-            "–" if pd.isna(row.seed) else str(row.seed),
-            str(row.item),
-            words.number(float(row.score)),
-            _cut(str(row.answer)),
-        )
-        for row in worst[["seed", "item", "score", "answer"]].itertuples(index=False)
+        (arm, words.ABSENT if pd.isna(seed) else str(seed), str(item), words.number(score), _cut(str(answer)))
+        for seed, item, score, answer in rest
     ]
 
 

@@ -8,8 +8,8 @@ from identity_em.report.view import View
 
 _SAID = (
     "Two studies, each analysed on its own; no number is pooled or subtracted across them, because their bases, items, "
-    "trainings and judges may differ. Arms stand beside each other where their stages are of the same kinds in the same "
-    "order; any EM stage counts as EM, whatever it was trained on."
+    "trainings and judges may differ. Arms stand beside each other where their stages are of the same kinds in the "
+    "same order; any EM stage counts as EM, whatever it was trained on."
 )
 
 

@@ -184,11 +184,11 @@ def _rows(arm: Stages, stratum: Stratum, estimate: Estimate) -> list[tuple[Cell,
     if estimate.mean is None:
         return []
     cell = (arm_name(arm), stratum.eval, stratum.metric, stratum.author, stratum.comparator, stratum.prompt)
-    cell = (*cell, explain.name(arm, stratum))
-    mean = (*cell, "mean", estimate.mean, estimate.low, estimate.high, estimate.rests_on)
+    named = (*cell, explain.name(arm, stratum))
+    mean = (*named, "mean", estimate.mean, estimate.low, estimate.high, estimate.rests_on)
     if len(estimate.seeds) < 2:
         return [mean]
-    return [mean, *((*cell, seed, value, None, None, "") for seed, value in estimate.seeds)]
+    return [mean, *((*named, seed, value, None, None, "") for seed, value in estimate.seeds)]
 
 
 def _described(panels: Sequence[Panel]) -> str:

@@ -15,8 +15,11 @@ from identity_em.report.sections import page
 from identity_em.report.view import View
 
 
-def build(source: Path, out: Path) -> Path:
+def build(source: Path, out: Path, *, cross_check: bool = False) -> Path:
     """Write `report.html`, `report.md`, `figures/` and `tables/` into `out` from one tidy table.
+
+    Args:
+        cross_check: Also fit a mixed model to every contrast (about a second each).
 
     Returns:
         The HTML file.
@@ -25,7 +28,7 @@ def build(source: Path, out: Path) -> Path:
         DataError: There is no such table.
         DamagedArtefact: The table is not what it was written as; nothing is written.
     """
-    view, frame = _view(source)
+    view, frame = _view(source, cross_check=cross_check)
     made = page(view)
     written = answers.section(view, frame)
     if written is not None:
@@ -46,9 +49,10 @@ def compare(left: Path, right: Path, out: Path) -> Path:
     return _write(compared.page(_view(left)[0], _view(right)[0]), out)
 
 
-def _view(source: Path) -> tuple[View, pd.DataFrame]:
+def _view(source: Path, *, cross_check: bool = False) -> tuple[View, pd.DataFrame]:
     frame, meta = table.read(source)
-    return View(frame, meta, digest=hashlib.sha256(source.read_bytes()).hexdigest()), frame
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    return View(frame, meta, digest=digest, cross_check=cross_check), frame
 
 
 def _write(made: Page, out: Path) -> Path:

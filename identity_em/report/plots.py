@@ -85,6 +85,7 @@ def dots(
 
     With `shared`, all panels have the axis that holds them all.
     """
+    panels = [shown for panel in panels if (shown := _read(panel)).points] or panels
     span = sorted(value for panel in panels for value in _reach(panel)) if shared else []
     arms = list(dict.fromkeys(point.arm for panel in panels for point in panel.points))
     canvas = Canvas(name=name, title=title, description=description, width=WIDTH)
@@ -92,6 +93,12 @@ def dots(
     for start in range(0, len(panels), 3):
         y = _line_of_panels(canvas, panels[start : start + 3], arms, len(series), y, span) + 18
     return Drawing(inline=canvas.inline(y), standalone=canvas.standalone(y))
+
+
+def _read(panel: Panel) -> Panel:
+    """The panel without the arms that were not read there."""
+    points = tuple(p for p in panel.points if p.estimate.mean is not None or p.tick is not None)
+    return panel.model_copy(update={"points": points})
 
 
 def forest(*, name: str, title: str, description: str, axis_title: str, groups: Sequence[Group]) -> Drawing:
@@ -125,7 +132,7 @@ def _group(canvas: Canvas, group: Group, axis: Axis, y: float) -> float:
 
 
 def _weight(bar: Bar) -> str:
-    if bar.estimate.spans_zero:
+    if bar.estimate.spans_zero or not bar.verdict.startswith(("higher", "lower")):
         return "mute"
     return "bold" if bar.look < 0 else ""
 

@@ -128,14 +128,16 @@ def contrasts(view: View) -> Section | None:
     title = "Prevention and reversal"
     said = (
         "Treatment and control are each compared with the reference, seed by seed; the excess is what the treatment "
-        "does beyond the control. Only the excess can be credited to what sets the treatment apart.",
+        "does beyond the control. Only the excess can be credited to what sets the treatment apart. Its verdict is "
+        "corrected (Holm) within a family: the contrasts of one reading that share a reference, those that intervene "
+        "before it and those after it apart; q is corrected over all families (Benjamini and Hochberg).",
     )
     return Section(
         ident="contrasts",
         title=title,
         words=said,
         figures=tuple(forests),
-        tables=tables.full([table, factorial.power(view)]),
+        tables=tables.full([table, factorial.power(view), factorial.cross_checked(view)]),
     )
 
 

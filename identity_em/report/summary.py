@@ -75,8 +75,9 @@ def _notices(view: View) -> list[Point]:
     barred = [notice for notice in view.notices if notice.barred]
     if not view.notices:
         return []
-    text = f"{len(view.notices)} in the validity panel, of which {len(barred)} keep a cell from being compared."
-    return [Point(lead="Warnings", text=text)]
+    keep = "keeps its cell" if len(barred) == 1 else "keep their cells"
+    tail = f"; {len(barred) if len(view.notices) > 1 else 'it'} {keep} from being compared" if barred else ""
+    return [Point(lead="Warnings", text=f"{len(view.notices)} in the validity panel{tail}.")]
 
 
 def _contrasts(view: View) -> list[Point]:

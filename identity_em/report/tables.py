@@ -12,12 +12,12 @@ from identity_em.report.view import View
 
 
 def full(tables: Sequence[Table | None]) -> tuple[Table, ...]:
-    """Those that have rows, without the columns that are empty in every row."""
+    """Those that have rows, without the columns that hold nothing in any row."""
     return tuple(_filled(table) for table in tables if table is not None and table.rows)
 
 
 def _filled(table: Table) -> Table:
-    kept = [i for i in range(len(table.columns)) if any(row[i] for row in table.rows)]
+    kept = [i for i in range(len(table.columns)) if any(row[i] not in ("", words.ABSENT) for row in table.rows)]
     return table.model_copy(
         update={
             "columns": tuple(table.columns[i] for i in kept),

@@ -15,10 +15,12 @@ class View:
     Attributes:
         prompt: The eval system prompt that is read first; the others have a section of their own.
         digest: SHA-256 of the table's file.
+        cross_check: Whether a mixed model stands beside the contrasts.
     """
 
-    def __init__(self, frame: pd.DataFrame, meta: Meta, *, digest: str = "") -> None:
+    def __init__(self, frame: pd.DataFrame, meta: Meta, *, digest: str = "", cross_check: bool = False) -> None:
         self.meta, self.digest, self.rows = meta, digest, len(frame)
+        self.cross_check = cross_check
         self.readings = Readings(frame, meta)
         self.prompt = self.readings.prompts[0] if self.readings.prompts else ""
 

@@ -6,7 +6,7 @@ import pytest
 import synthetic
 from scipy import stats as sps
 
-from identity_em.analysis import calibration, crossed, families, relations, shape
+from identity_em.analysis import calibration, crossed, families, mixed, relations, shape
 from identity_em.analysis.readings import Readings, Stratum
 from identity_em.analysis.stats import Estimate
 from identity_em.analysis.table import tidy
@@ -32,6 +32,15 @@ def test_the_error_of_a_crossed_mean_agrees_with_a_mixed_model() -> None:
     assert float(crossed.spread((crossed.parts(values),)).se) == pytest.approx(
         float(fit.bse["Intercept"]) / 10, rel=0.02
     )
+
+
+def test_the_cross_check_of_many_items_in_blocks_agrees_with_our_error() -> None:
+    values = layout(items=240) - 0.5
+    found = mixed.cross_check(pd.DataFrame(values))
+    assert found is not None
+    assert found.mean == pytest.approx(values.mean())
+    assert found.se == pytest.approx(float(crossed.spread((crossed.parts(values),)).se), rel=0.05)
+    assert mixed.cross_check(pd.DataFrame(values[:, :1])) is None
 
 
 def test_one_seed_leaves_the_error_of_the_items() -> None:
