@@ -81,7 +81,7 @@ class Difference(Record):
             return f"{self._said}: {said[0]} [{said[1]}, {said[2]}{level}]"
         near, far = sorted((abs(low), abs(high)))
         # An interval that misses zero by less than the last digit must not be printed as touching it.
-        digits = 2 if near >= 0.005 else 4
+        digits = 2 if near >= 0.005 else 4 if near >= 0.00005 else 6
         within = f", yet equivalent within {self.margin:.2f}" if self.equivalent else ""
         return f"{self.direction} by {abs(mean):.{digits}f} [{near:.{digits}f}, {far:.{digits}f}]{within}"
 

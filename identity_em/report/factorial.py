@@ -28,7 +28,7 @@ def trained(view: View) -> Table:
                 rows.append((one, two, words.title(view.meta, stratum), *said, words.verdict(found)))
     columns = ("First", "Second", "Reading", "First finds", "Second finds", "Second less first")
     title = "Trained under another system prompt"
-    return Table(title=title, columns=columns, rows=tuple(rows), words=frozenset(range(6)), folded=len(rows) > 12)
+    return Table(title=title, columns=columns, rows=tuple(rows), words=frozenset(range(6)), folded=len(rows) > 16)
 
 
 def asked(view: View, others: tuple[str, ...]) -> Table:

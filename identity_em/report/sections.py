@@ -2,6 +2,7 @@
 
 from identity_em.analysis import checks
 from identity_em.analysis.contrasts import Difference
+from identity_em.analysis.meta import Stages
 from identity_em.analysis.readings import Stratum
 from identity_em.report import battery, factorial, figures, judges, quality, recognition, tables, words
 from identity_em.report.content import Page, Section, Table
@@ -164,7 +165,9 @@ def self_recognition(view: View) -> Section | None:
         "How much probability a checkpoint gives to its own summary, for summaries written by the base and for those "
         "it writes itself now. A recognition no better than its shortcut may be no more than picking by length.",
     )
-    table = tables.before_and_after(recognition.before_and_after(view.readings, view.prompt, view.references))
+    table = tables.before_and_after(
+        recognition.before_and_after(view.readings, view.prompt, _recognisers(view, strata))
+    )
     full = [tables.arms(view, stratum, folded=True) for stratum in strata]
     return Section(
         ident="recognition",
@@ -173,6 +176,12 @@ def self_recognition(view: View) -> Section | None:
         figures=(figures.recognise(view.readings, view.prompt),),
         tables=tables.full([table, *full]),
     )
+
+
+def _recognisers(view: View, strata: list[Stratum]) -> list[Stages]:
+    """The arms to set beside the base: all that were read where they are few, else those that contrasts refer to."""
+    read = [arm for arm in view.arms if arm and any(view.readings.keys(arm, s) for s in strata)]
+    return read if len(read) <= 6 else view.references
 
 
 def system_prompts(view: View) -> Section | None:

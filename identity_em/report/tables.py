@@ -141,7 +141,8 @@ def before_and_after(found: Sequence[recognition.Row]) -> Table:
         "after",
         "Best shortcut",
     )
-    title = "Recognition before and after, and what a shortcut alone reaches"
+    shortcuts = any(row.shortcut_after for row in found)
+    title = "Recognition before and after" + (", and what a shortcut alone reaches" if shortcuts else "")
     return Table(title=title, columns=columns, rows=rows, words=frozenset({0, 1, 2, 5, 8}))
 
 

@@ -1,6 +1,7 @@
 """Artefacts planted in tables without any effect are named, none is reported as an effect; clean tables stay clean."""
 
 import json
+import os
 from collections.abc import Callable
 
 import numpy as np
@@ -12,6 +13,8 @@ from identity_em.analysis.meta import Meta
 from identity_em.analysis.readings import Readings, Stratum
 
 BASE, EM, TREATED, CONTROL = (), ("em",), ("em", "sgtr"), ("em", "longer")
+# A few in every run of the tests; the issue's two hundred with IDENTITY_EM_CLEAN_TABLES=200 (two minutes).
+TABLES = int(os.environ.get("IDENTITY_EM_CLEAN_TABLES", "10"))
 CLAIMS = ("higher", "lower")
 SEEDS, ITEMS = range(5), 100
 COMPARATORS = ("claude", "human", "llama")
@@ -144,5 +147,5 @@ def test_a_planted_artefact_is_named_and_not_reported_as_an_effect(kind: str) ->
 
 def test_of_clean_tables_hardly_any_gets_a_warning() -> None:
     rng = np.random.default_rng(2)
-    warned = [kinds for _ in range(10) if (kinds := {n.kind for n in looked_at(clean(rng))[0]})]
-    assert len(warned) <= 2, warned  # 200 tables: reports/calibration-panel.md
+    warned = [kinds for _ in range(TABLES) if (kinds := {n.kind for n in looked_at(clean(rng))[0]})]
+    assert len(warned) <= max(2, 0.05 * TABLES), warned

@@ -140,3 +140,19 @@ def test_a_calibration_of_one_layout_keeps_its_word() -> None:
     assert found.passes
     assert 0.9 < found.coverage <= 1
     assert found == calibration.run(found.layout, 400)
+
+
+def test_two_judges_agree_beyond_chance_or_do_not() -> None:
+    one = pd.DataFrame({0: [0.0, 1.0, 0.0, 1.0, 0.9, 0.1]})
+    same, other = relations.agreement([(one, one)]), relations.agreement([(one, 1 - one)])
+    assert same == (pytest.approx(1.0), pytest.approx(1.0), 6)
+    assert other[0] == pytest.approx(-1.0)
+    assert relations.agreement([(one.iloc[:2], one.iloc[:2])]) == (None, None, 2)
+
+
+def test_a_rank_test_over_items_agrees_with_scipy() -> None:
+    rows = synthetic.answers((), None, [0.1, 0.2, 0.3, 0.4, 0.5])
+    rows += synthetic.answers(("em",), 0, [0.3, 0.1, 0.6, 0.8, 0.4])
+    readings = Readings(tidy(pd.DataFrame(rows)), synthetic.small())
+    wanted = sps.wilcoxon([0.2, -0.1, 0.3, 0.4, -0.1]).pvalue
+    assert relations.wilcoxon(readings, ("em",), (), M) == pytest.approx(wanted)
