@@ -95,7 +95,8 @@ def bounds() -> str:
         f"A cell is not compared where more than {100 * gates.UNREAD:.0f} % of its answers could not be read, where "
         f"the order shown moves the score by more than {gates.POSITION:.2f}, where two seeds gave the same answer to "
         "every item, or where recognition is below chance against one comparator alone. Where the number would have "
-        "stood the report then says so. An effect that unscored answers alone could undo is called inconclusive."
+        "stood the report then says so. Below that, an effect is called one only if it would keep its side were every "
+        "unscored answer of one arm right and of the other wrong."
     )
 
 

@@ -58,7 +58,8 @@ def _said(view: View, arm: Stages, found: Difference, index: int) -> str:
     if found.direction == "not measured":
         return ""
     stratum = view.outcomes[index]
-    said = f"{words.title(view.meta, stratum)} {words.verdict(found)}{quality.note(view, [arm, ()], stratum)}"
+    unread = "" if found.barred else quality.note(view, [arm, ()], stratum)
+    said = f"{words.title(view.meta, stratum)} {words.verdict(found)}{unread}"
     return said + (_undetected(found) if found.direction in ("inconclusive", "equivalent") else "")
 
 
@@ -100,8 +101,8 @@ def _finding(view: View, finding: Finding) -> str:
         return f"{title} not interpreted ({words.arm(finding.contrast.reference)} not shown to differ from base)"
     contrast = finding.contrast
     arms = [contrast.treatment, contrast.reference, *([contrast.control] if contrast.control else [])]
-    unread = quality.note(view, arms, finding.stratum)
-    return f"{title} {words.verdict(finding.excess or finding.treatment)}{unread}"
+    unread = "" if finding.headline.barred else quality.note(view, arms, finding.stratum)
+    return f"{title} {words.verdict(finding.headline)}{unread}"
 
 
 def _recognition(view: View) -> list[Point]:
