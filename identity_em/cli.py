@@ -29,8 +29,6 @@ app = typer.Typer(
 setup_app = typer.Typer(help="Prepare what studies need.", no_args_is_help=True)
 app.add_typer(setup_app, name="setup")
 app.add_typer(cli_tables.import_app, name="import")
-app.command("explain")(cli_tables.explain)
-app.command("report")(cli_tables.report)
 
 StudyArgument = Annotated[str, typer.Argument(help="A study file (YAML), or the name of a preset such as `pocket`.")]
 StoreOption = Annotated[
@@ -150,6 +148,10 @@ def build(
         system_prompt=system_prompt, data_seed=data_seed, limit=limit,
     )  # fmt: skip
     _out().print(f"{facts.rows:,} rows in {out / 'rows.jsonl'}; see {out / 'card.md'}", highlight=False)
+
+
+app.command("report")(cli_tables.report)
+app.command("explain")(cli_tables.explain)
 
 
 @app.command()
