@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from identity_em.analysis import gates, shape
+from identity_em.analysis import crossed, gates, shape
 from identity_em.analysis.contrasts import Finding
 from identity_em.analysis.meta import Stages, arm_name
 from identity_em.analysis.readings import Readings, Stratum
@@ -17,7 +17,7 @@ from identity_em.analysis.stats import BASE_SEED
 from identity_em.records import Record
 
 Kind = Literal["unread", "position", "control", "seeds", "reversed", "duplicate"]
-LEVEL: Final = 0.015
+LEVEL: Final = 0.025
 _SHARE: Final = 0.25  # of the treatment's effect, from which on a control is pointed out
 _CLEAR: Final = 0.02  # of both p, which chance seldom brings at once
 
@@ -98,8 +98,11 @@ def _reversed(readings: Readings, cells: Cells) -> Iterator[Notice]:
 def _apart(readings: Readings, cells: Cells) -> Iterator[Notice]:
     splits = []
     for arm, stratum in cells:
-        means = readings.matrix(arm, stratum).mean(axis=0).dropna()
-        split = shape.split(means[means.index != BASE_SEED]) if arm else None
+        matrix = readings.matrix(arm, stratum)
+        means = matrix.mean(axis=0).dropna()
+        rest = crossed.parts(np.asarray(matrix, dtype=np.float64)).rest if len(means) > 2 else np.zeros(())
+        noise = float(rest * len(means)) ** 0.5
+        split = shape.split(means[means.index != BASE_SEED], noise) if arm else None
         if split is not None:
             splits.append((arm, stratum, split))
     for arm, stratum, split in splits:

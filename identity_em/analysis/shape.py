@@ -38,8 +38,13 @@ class Split(Record):
         return f"the seeds fall into two groups, {groups}, {self.gap:.2f} apart"
 
 
-def split(means: "pd.Series[float]") -> Split | None:
+def split(means: "pd.Series[float]", noise: float = 0.0) -> Split | None:
     """The widest split of the seeds' means; None for fewer than three seeds or none that differ.
+
+    Args:
+        means: One number per seed.
+        noise: Standard deviation that a seed's mean has from its answers alone. Seeds cannot truly agree better than
+            that: a few right-or-wrong answers often tie, and would make any other seed look far away.
 
     For one way to split, the two groups' distance over their spread is Student's t with (seeds - 2) degrees of
     freedom; the chance is multiplied by the number of ways to split, so no distribution of ours is needed.
@@ -50,7 +55,7 @@ def split(means: "pd.Series[float]") -> Split | None:
     if n < 3 or np.ptp(values) < _ALIKE:
         return None
     seeds = [int(seed) for seed in ordered.index.to_numpy(dtype=np.int64)]
-    tests = [_distance(values, place) for place in range(1, n)]
+    tests = [_distance(values, place, noise) for place in range(1, n)]
     place = int(np.argmax(tests)) + 1
     tail = 2 * float(special.stdtr(n - 2, -tests[place - 1]))
     return Split(
@@ -61,10 +66,10 @@ def split(means: "pd.Series[float]") -> Split | None:
     )
 
 
-def _distance(values: Floats, place: int) -> float:
+def _distance(values: Floats, place: int, noise: float) -> float:
     low, high = values[:place], values[place:]
     within = ((low - low.mean()) ** 2).sum() + ((high - high.mean()) ** 2).sum()
-    error = (within / (len(values) - 2) * (1 / len(low) + 1 / len(high))) ** 0.5
+    error = (max(within / (len(values) - 2), noise**2) * (1 / len(low) + 1 / len(high))) ** 0.5
     return float((high.mean() - low.mean()) / max(error, _ALIKE))
 
 

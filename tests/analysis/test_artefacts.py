@@ -102,7 +102,7 @@ def wild_seed(frame: pd.DataFrame, rng: np.random.Generator) -> None:
     for seed in SEEDS:
         mine = frame.index[of(frame, TREATED) & (frame["seed"] == seed)]
         right = np.zeros(len(mine))
-        right[: 0 if seed == 3 else 140 + seed] = 1.0
+        right[: 0 if seed == 3 else 180 + seed] = 1.0
         frame.loc[mine, "score"] = rng.permutation(right)
 
 
