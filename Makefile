@@ -1,6 +1,7 @@
 # make demo    set everything up, run the built-in study, end with the path of a report
 # make test    set everything up and run the tests
 # make check   format, lint, types, tests, build
+# make calibration   simulate matrices with a known truth; writes reports/calibration.md
 # make bench   print ratios against the peers run beside us, and write them to reports/
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ TORCH := "torch>=2.11,<2.14"
 CPU_WHEELS := https://download.pytorch.org/whl/cpu
 PYTEST_FLAGS ?=
 
-.PHONY: setup trainer demo test lint check build bench clean
+.PHONY: setup trainer demo test lint check build bench calibration clean
 
 setup: $(VENV)/.ready
 
@@ -45,6 +46,9 @@ check: lint test build
 bench: trainer
 	$(BIN)/python -m pip install --quiet --group bench
 	OMP_NUM_THREADS=1 $(BIN)/python -m bench
+
+calibration: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m identity_em.analysis.calibrate reports
 
 clean:
 	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache

@@ -6,7 +6,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import building, closed_questions, stages, storage
+from bench import building, closed_questions, reports, stages, storage
 from bench.rows import Row
 from identity_em.provenance import commit, versions
 
@@ -15,6 +15,7 @@ PARTS = {
     "Training": stages.rows,
     "Storage": storage.rows,
     "Building and auditing datasets": building.rows,
+    "Import and report": reports.rows,
 }
 
 

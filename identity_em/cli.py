@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from identity_em import cli_tables
 from identity_em.errors import IdentityEmError
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 setup_app = typer.Typer(help="Prepare what studies need.", no_args_is_help=True)
 app.add_typer(setup_app, name="setup")
+app.add_typer(cli_tables.import_app, name="import")
 
 StudyArgument = Annotated[str, typer.Argument(help="A study file (YAML), or the name of a preset such as `pocket`.")]
 StoreOption = Annotated[Path, typer.Option(envvar="IDENTITY_EM_STORE", help="Where artefacts are kept and found.")]
@@ -160,15 +162,8 @@ def build(
     _out().print(f"{facts.rows:,} rows in {out / 'rows.jsonl'}; see {out / 'card.md'}", highlight=False)
 
 
-@app.command()
-def report(
-    table: Annotated[Path, typer.Option("--table", help="A tidy table (parquet).")],
-    out: Annotated[Path | None, typer.Option(help="Folder for the report [default: beside the table].")] = None,
-) -> None:
-    """Write the report of a table: HTML, Markdown and figures. Needs no torch and no store."""
-    from identity_em import report as reporting
-
-    _out().print(str(reporting.build(table, out or table.parent)), highlight=False, soft_wrap=True)
+app.command("report")(cli_tables.report)
+app.command("explain")(cli_tables.explain)
 
 
 @app.command()

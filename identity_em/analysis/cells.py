@@ -17,13 +17,16 @@ KEY: Final = ("arm", "eval", "eval_version", "metric", "eval_system_prompt", "au
 ITEM: Final = ("dimension", "comparator", "item")
 Key = tuple[str, ...]
 Whole = npt.NDArray[np.int64]
+Real = npt.NDArray[np.float64]
 
 
 class Quality(Record):
     """What must stand beside a mean: how many rows were read, and how.
 
     Attributes:
-        order_bias: Mean of (score in order 0 - score in order 1) over items scored in both; None for one order.
+        order_bias: Mean score in order 0 less that in order 1: over the items scored in both, or, where each was
+            asked in one of them, between those asked in either; None for one order.
+        order_error: Its standard error.
         option_mass: Mean probability on all options; None where it was not measured.
         above_half: Share of scored rows above .5 (for a probability of the right option: the accuracy).
     """
@@ -31,6 +34,7 @@ class Quality(Record):
     rows: int = 0
     scored: int = 0
     order_bias: float | None = None
+    order_error: float | None = None
     option_mass: float | None = None
     above_half: float | None = None
 
@@ -83,34 +87,68 @@ def _matrices(by_order: pd.DataFrame, keys: list[Key], items: list[Key]) -> dict
     cells = by_seed.index.get_level_values("cell").to_numpy()
     numbers = by_seed.index.get_level_values("item").to_numpy()
     matrices = {}
+    # The index is sorted by cell: each cell's rows lie together, and are cut out without looking at the others.
+    ends = np.searchsorted(cells, np.arange(len(keys) + 1))
+    shared: dict[bytes, tuple[Whole, pd.MultiIndex]] = {}
     for cell, key in enumerate(keys):
-        mine = cells == cell
-        index = pd.MultiIndex.from_tuples([items[number] for number in numbers[mine]], names=ITEM)
-        matrix = by_seed[mine].set_axis(index, axis=0).dropna(axis=1, how="all")
-        matrices[key] = matrix.sort_index()
+        mine = slice(ends[cell], ends[cell + 1])
+        of = numbers[mine].tobytes()
+        if of not in shared:
+            shared[of] = _sorted([items[number] for number in numbers[mine]])
+        order, index = shared[of]
+        # Cells that asked the same items hold one and the same index, so that pairing them costs no comparison.
+        matrices[key] = by_seed.iloc[mine].iloc[order].set_axis(index, axis=0).dropna(axis=1, how="all")
     return matrices
+
+
+def _sorted(items: list[Key]) -> tuple[Whole, pd.MultiIndex]:
+    order = sorted(range(len(items)), key=items.__getitem__)
+    index = pd.MultiIndex.from_tuples([items[place] for place in order], names=ITEM)
+    return np.asarray(order, dtype=np.int64), index
 
 
 def _qualities(plain: pd.DataFrame, by_order: pd.DataFrame, keys: list[Key]) -> dict[Key, Quality]:
     """Quality per cell; groups are in the order of the keys, since every key has rows."""
     plain["above"] = (plain["score"] > 0.5).astype("float64").where(plain["score"].notna())
     cells = plain.groupby("cell")
-    both = {0, 1} <= set(by_order.columns)
-    bias = by_order[0] - by_order[1] if both else by_order.mean(axis=1) * np.nan
+    bias, error = _order_bias(by_order, len(keys))
     return {
         key: Quality(
-            rows=int(rows), scored=int(scored), order_bias=_known(b), option_mass=_known(m), above_half=_known(a)
+            rows=int(rows),
+            scored=int(scored),
+            order_bias=_known(b),
+            order_error=_known(e),
+            option_mass=_known(m),
+            above_half=_known(a),
         )
-        for key, rows, scored, b, m, a in zip(
+        for key, rows, scored, b, e, m, a in zip(
             keys,
             cells["score"].size().to_numpy(),
             cells["score"].count().to_numpy(),
-            bias.groupby(level="cell").mean().to_numpy(dtype=np.float64),
+            bias,
+            error,
             cells["mass"].mean().to_numpy(dtype=np.float64),
             cells["above"].mean().to_numpy(dtype=np.float64),
             strict=True,
         )
     }
+
+
+def _order_bias(by_order: pd.DataFrame, cells: int) -> tuple[Real, Real]:
+    """Bias and its error per cell; NaN for cells of one order."""
+    nothing = np.full(cells, np.nan)
+    if not {0, 1} <= set(by_order.columns):
+        return nothing, nothing
+    numbers = range(cells)
+    paired = (by_order[0] - by_order[1]).groupby(level="cell").agg(["mean", "std", "count"]).reindex(numbers)
+    each = [by_order[order].groupby(level="cell").agg(["mean", "var", "count"]).reindex(numbers) for order in (0, 1)]
+    apart = each[0]["mean"] - each[1]["mean"]
+    apart_error = (each[0]["var"] / each[0]["count"] + each[1]["var"] / each[1]["count"]) ** 0.5
+    # Items asked in both orders tell more; a cell that has none is read between items.
+    both = paired["count"] > 0
+    bias = paired["mean"].where(both, apart)
+    error = (paired["std"] / paired["count"] ** 0.5).where(both, apart_error)
+    return bias.to_numpy(dtype=np.float64), error.to_numpy(dtype=np.float64)
 
 
 def _known(value: float) -> float | None:

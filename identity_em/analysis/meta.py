@@ -36,20 +36,31 @@ def arm_name(stages: Stages | list[str]) -> str:
 
 
 class StageMeta(Record):
-    """One stage as it was trained; `rows`, `steps` and `tokens` are None where they are not known."""
+    """One stage as it was trained; numbers are None where they are not known.
+
+    Attributes:
+        leaks: Rows that were found again among the eval items, question or answer side.
+    """
 
     dataset: str
     system_prompt: str = "default"
     rows: int | None = None
     steps: int | None = None
     tokens: int | None = None
+    leaks: int | None = None
 
 
 class MetricMeta(Record):
-    """A metric's title and the direction that is better ("none" where neither is)."""
+    """A metric's title, the direction that is better ("none" where neither is), and what counts as no difference.
+
+    Attributes:
+        margin: Differences smaller than this are called equivalent where the interval shows it (TOST); None where
+            the study states none, and then nothing is ever called equivalent.
+    """
 
     title: str
     better: Literal["higher", "lower", "none"] = "none"
+    margin: float | None = Field(default=None, gt=0)
 
 
 class EvalMeta(Record):

@@ -9,7 +9,7 @@ import pandas as pd
 
 from identity_em.analysis.cells import ITEM, Cells, Key, Quality
 from identity_em.analysis.meta import Meta, Stages, arm_name
-from identity_em.analysis.stats import BASE_SEED, Estimate, summarise
+from identity_em.analysis.stats import BASE_SEED, Estimate, apart, summarise
 from identity_em.records import Record
 
 SHORTCUT: Final = "shortcut_"
@@ -54,6 +54,7 @@ class Readings:
         self._keys = list(self._cells.matrices)
         self._estimates: dict[tuple[Stages, Stratum], Estimate] = {}
         self._matrices: dict[tuple[Stages, Stratum], pd.DataFrame] = {}
+        self.barred: dict[tuple[Stages, Stratum], str] = {}  # kept by gates.barred, which asks each cell once
         self.arms = _arms(frame, meta)
         self.prompts = tuple(sorted({key[4] for key in self._keys}, key=lambda name: (name != "default", name)))
         self.strata = tuple(sorted({_stratum(key) for key in self._keys}, key=_declared_order(meta, self.prompts)))
@@ -110,7 +111,18 @@ class Readings:
         return self._estimates[key]
 
     def difference(self, arm: Stages, other: Stages, stratum: Stratum) -> Estimate:
-        """Mean of `arm` less mean of `other`, paired by seed (the base's one run serves every seed), -1..1."""
+        """Mean of `arm` less mean of `other`, -1..1.
+
+        Paired by item and by seed where both have them (the base's one run serves every seed); arms of other seeds,
+        or asked other items, are compared as they are.
+        """
+        ours, theirs = self.matrix(arm, stratum), self.matrix(other, stratum)
+        seeds, items = _common(ours, theirs), ours.index.intersection(theirs.index)
+        if not ours.empty and not theirs.empty and (not seeds or items.empty):
+            left, right = (_spread(ours, seeds), _spread(theirs, seeds)) if seeds else (ours, theirs)
+            if not items.empty:
+                left, right = left.loc[items], right.loc[items]
+            return apart(left, right, seeds=bool(seeds), items=not items.empty)
         return summarise(self.paired_means(arm, other, stratum), self.paired(arm, other, stratum), difference=True)
 
     def under(self, arm: Stages, stratum: Stratum, other: Stratum) -> Estimate:

@@ -5,6 +5,7 @@ import io
 from collections.abc import Sequence
 from typing import Final
 
+from identity_em.analysis import explain
 from identity_em.analysis.contrasts import Difference, Finding
 from identity_em.analysis.meta import Stages, arm_name
 from identity_em.analysis.readings import Readings, Stratum
@@ -37,7 +38,7 @@ class Figure(Record):
         return out.getvalue()
 
 
-_ESTIMATE: Final = ("seed", "value", "low", "high", "rests_on")
+_ESTIMATE: Final = ("cell", "seed", "value", "low", "high", "rests_on")
 _CELL: Final = ("eval", "metric", "author", "comparator", "eval_system_prompt")
 
 
@@ -89,7 +90,8 @@ def contrast_forest(readings: Readings, stratum: Stratum, findings: Sequence[Fin
     caption = (
         "Mean difference and 95 % interval, paired by training seed (by item where there is one seed). Excess: the "
         "treatment's effect less the "
-        "control's. An interval that spans zero is inconclusive, whatever its mean."
+        "control's, its verdict corrected (Holm) for the contrasts that ask the same question. An interval that spans "
+        "zero is inconclusive, whatever its mean."
     )
     rows = tuple(row for finding in findings for row in _finding_rows(finding))
     columns = ("contrast", "role", *_CELL, *_ESTIMATE, "verdict")
@@ -152,15 +154,11 @@ def _panel(readings: Readings, stratum: Stratum, points: Sequence[Point], guide:
 
 def _group(finding: Finding) -> Group:
     contrast = finding.contrast
-    bars = [
-        Bar(label="treatment", estimate=finding.treatment.estimate, verdict=words.verdict(finding.treatment), look=0)
-    ]
+    bars = [Bar(label="treatment", estimate=finding.treatment.shown, verdict=words.verdict(finding.treatment), look=0)]
     if finding.control and finding.excess:
         label = f"control: {words.arm(contrast.control or ())}"
-        bars.append(Bar(label=label, estimate=finding.control.estimate, verdict=words.verdict(finding.control), look=1))
-        bars.append(
-            Bar(label="excess", estimate=finding.excess.estimate, verdict=words.verdict(finding.excess), look=-1)
-        )
+        bars.append(Bar(label=label, estimate=finding.control.shown, verdict=words.verdict(finding.control), look=1))
+        bars.append(Bar(label="excess", estimate=finding.excess.shown, verdict=words.verdict(finding.excess), look=-1))
     caveat = "" if finding.readable else " (reference not shown to differ from base)"
     detail = f"{words.arm(contrast.treatment)}, against {words.arm(contrast.reference)}{caveat}"
     return Group(title=finding.name, detail=detail, bars=tuple(bars))
@@ -177,7 +175,7 @@ def _finding_rows(finding: Finding) -> list[tuple[Cell, ...]]:
         (finding.name, role, *row[1:], found.words)
         for role, found in roles.items()
         if found is not None
-        for row in _rows((), finding.stratum, found.estimate)
+        for row in _rows(finding.contrast.treatment, finding.stratum, found.shown)
     ]
 
 
@@ -186,10 +184,11 @@ def _rows(arm: Stages, stratum: Stratum, estimate: Estimate) -> list[tuple[Cell,
     if estimate.mean is None:
         return []
     cell = (arm_name(arm), stratum.eval, stratum.metric, stratum.author, stratum.comparator, stratum.prompt)
-    mean = (*cell, "mean", estimate.mean, estimate.low, estimate.high, estimate.rests_on)
+    named = (*cell, explain.name(arm, stratum))
+    mean = (*named, "mean", estimate.mean, estimate.low, estimate.high, estimate.rests_on)
     if len(estimate.seeds) < 2:
         return [mean]
-    return [mean, *((*cell, seed, value, None, None, "") for seed, value in estimate.seeds)]
+    return [mean, *((*named, seed, value, None, None, "") for seed, value in estimate.seeds)]
 
 
 def _described(panels: Sequence[Panel]) -> str:

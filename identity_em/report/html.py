@@ -1,21 +1,25 @@
-"""A report as files: one self-contained HTML page, Markdown, and every figure as SVG with its data as CSV."""
+"""A report as files: one self-contained HTML page, Markdown, LaTeX tables, and every figure as SVG, PDF and CSV."""
 
 import hashlib
 from functools import cache
 from pathlib import Path
 
+import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from identity_em.analysis import table
-from identity_em.report import markdown, svg
+from identity_em.report import answers, compared, latex, markdown, pdf, svg
 from identity_em.report.content import Page
 from identity_em.report.sections import page
 from identity_em.report.view import View
 
 
-def build(source: Path, out: Path) -> Path:
-    """Write `report.html`, `report.md` and `figures/` into `out` from one tidy table.
+def build(source: Path, out: Path, *, cross_check: bool = False) -> Path:
+    """Write `report.html`, `report.md`, `figures/` and `tables/` into `out` from one tidy table.
+
+    Args:
+        cross_check: Also fit a mixed model to every contrast (about a second each).
 
     Returns:
         The HTML file.
@@ -24,16 +28,44 @@ def build(source: Path, out: Path) -> Path:
         DataError: There is no such table.
         DamagedArtefact: The table is not what it was written as; nothing is written.
     """
+    view, frame = _view(source, cross_check=cross_check)
+    made = page(view)
+    written = answers.section(view, frame)
+    if written is not None:
+        made = made.model_copy(update={"sections": (*made.sections[:-1], written, made.sections[-1])})
+    return _write(made, out)
+
+
+def compare(left: Path, right: Path, out: Path) -> Path:
+    """Write a report of two tables side by side into `out`.
+
+    Returns:
+        The HTML file.
+
+    Raises:
+        DataError: There is no such table.
+        DamagedArtefact: A table is not what it was written as; nothing is written.
+    """
+    return _write(compared.page(_view(left)[0], _view(right)[0]), out)
+
+
+def _view(source: Path, *, cross_check: bool = False) -> tuple[View, pd.DataFrame]:
     frame, meta = table.read(source)
-    made = page(View(frame, meta, digest=hashlib.sha256(source.read_bytes()).hexdigest()))
-    files = {"report.html": render(made), "report.md": markdown.render(made)}
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    return View(frame, meta, digest=digest, cross_check=cross_check), frame
+
+
+def _write(made: Page, out: Path) -> Path:
+    files: dict[str, str | bytes] = {"report.html": render(made), "report.md": markdown.render(made)}
     for figure in made.figures:
         files[f"figures/{figure.name}.svg"] = figure.drawing.standalone
+        files[f"figures/{figure.name}.pdf"] = pdf.render(figure.drawing.standalone)
         files[f"figures/{figure.name}.csv"] = figure.csv
-    for name, text in files.items():
+    files |= {f"tables/{name}": text for name, text in latex.tables(made).items()}
+    for name, content in files.items():
         path = out / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8", newline="\n")
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return out / "report.html"
 
 

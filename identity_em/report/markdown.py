@@ -22,7 +22,12 @@ def numbered(made: Page) -> dict[str, int]:
 
 def inert(text: str) -> str:
     """A text on one line in which no Markdown, HTML or table mark acts."""
-    flat = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    flat = (
+        " ".join(re.sub(r"[\x00-\x1f\x7f]", " ", text).split())
+        .replace("&", "&amp;")
+        .replace("<", "&lt;")
+        .replace(">", "&gt;")
+    )
     return _MARKS.sub(r"\\\1", flat)
 
 

@@ -85,6 +85,7 @@ def dots(
 
     With `shared`, all panels have the axis that holds them all.
     """
+    panels = [shown for panel in panels if (shown := _read(panel)).points] or panels
     span = sorted(value for panel in panels for value in _reach(panel)) if shared else []
     arms = list(dict.fromkeys(point.arm for panel in panels for point in panel.points))
     canvas = Canvas(name=name, title=title, description=description, width=WIDTH)
@@ -94,12 +95,18 @@ def dots(
     return Drawing(inline=canvas.inline(y), standalone=canvas.standalone(y))
 
 
+def _read(panel: Panel) -> Panel:
+    """The panel without the arms that were not read there."""
+    points = tuple(p for p in panel.points if p.estimate.mean is not None or p.tick is not None)
+    return panel.model_copy(update={"points": points})
+
+
 def forest(*, name: str, title: str, description: str, axis_title: str, groups: Sequence[Group]) -> Drawing:
     """Differences with their intervals and verdicts, grouped by contrast, around a line at zero."""
     canvas = Canvas(name=name, title=title, description=description, width=WIDTH)
     bars = [bar for group in groups for bar in group.bars]
     ends = [v for bar in bars for v in (bar.estimate.low, bar.estimate.high, bar.estimate.mean) if v is not None]
-    axis = Axis([0.0, *ends], left=270, right=660, floor=-1.0, least=0.2)
+    axis = Axis([0.0, *ends], left=250, right=565, floor=-1.0, least=0.2)
     height = sum(30 + 20 * len(group.bars) for group in groups) + 6
     _grid(canvas, axis, 0, height)
     canvas.line(axis(0), 0, axis(0), height, "zero")
@@ -119,13 +126,13 @@ def _group(canvas: Canvas, group: Group, axis: Axis, y: float) -> float:
         kind, shape = ("ink", "square") if bar.look < 0 else LOOKS[bar.look]
         canvas.text(14, y + 8, bar.label)
         _whisker(canvas, bar.estimate, axis, y + 8, kind, shape)
-        canvas.text(682, y + 8, bar.verdict, _weight(bar))
+        canvas.text(585, y + 8, bar.verdict, _weight(bar))
         y += 20
     return y
 
 
 def _weight(bar: Bar) -> str:
-    if bar.estimate.spans_zero:
+    if bar.estimate.spans_zero or not bar.verdict.startswith(("higher", "lower")):
         return "mute"
     return "bold" if bar.look < 0 else ""
 

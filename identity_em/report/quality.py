@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from identity_em.analysis import validity
+from identity_em.analysis import gates, validity
 from identity_em.analysis.cells import Quality
 from identity_em.analysis.meta import Meta, Stages
 from identity_em.analysis.readings import Stratum
@@ -15,6 +15,15 @@ from identity_em.report.view import View
 UNSCORED_BOUND: Final = 0.05
 BIAS_BOUND: Final = 0.10
 MASS_BOUND: Final = 0.90
+
+_KINDS: Final = {
+    "unread": "Answers not read",
+    "position": "Answers by position",
+    "control": "Control does it too",
+    "seeds": "Seeds apart",
+    "reversed": "Reversed in one comparator",
+    "duplicate": "Same run twice",
+}
 
 COLUMNS: Final = ("Scored", "Unscored", "Order bias", "Option mass")
 
@@ -35,6 +44,76 @@ def flagged(view: View) -> Table:
     return found.model_copy(update={"title": "Cells past a bound", "folded": len(found.rows) > 12})
 
 
+def notices(view: View) -> Table:
+    """What can look like an effect and is none."""
+    rows = tuple(
+        (
+            _KINDS[notice.kind],
+            words.minus(notice.text),
+            words.title(view.meta, notice.stratum),
+            "not compared" if notice.barred else "compared, with this in mind",
+        )
+        for notice in view.notices
+    )
+    columns = ("Warning", "What was found", "Reading", "What follows")
+    return Table(title="Warnings", columns=columns, rows=rows, words=frozenset(range(4)), folded=len(rows) > 24)
+
+
+def unread(view: View) -> Table:
+    """How far unscored answers could move each contrast's effect, where any were unscored."""
+    rows = []
+    for finding in view.findings:
+        arms = (finding.contrast.treatment, finding.contrast.reference)
+        shares = [view.readings.quality(arm, finding.stratum).unscored for arm in arms]
+        ends = gates.bounds(view.readings, *arms, finding.stratum)
+        if max(shares) > 0 and ends is not None:
+            worst = " to ".join(words.difference(end) for end in ends)
+            reading = words.title(view.meta, finding.stratum)
+            shown = words.difference(finding.treatment.shown.mean)
+            rows.append((finding.name, reading, *(words.percent(share) for share in shares), shown, worst))
+    columns = ("Contrast", "Reading", "Treatment unscored", "Reference unscored", "Effect", "Worst to best case")
+    title = "What if every unscored answer were 0, or 1?"
+    return Table(title=title, columns=columns, rows=tuple(rows), words=frozenset({0, 1}), folded=len(rows) > 12)
+
+
+def capability(view: View) -> Table | None:
+    """What an arm can do beside how it behaves: a model that fails at everything also misbehaves less."""
+    sides = {s: view.meta.metric(s.eval, s.metric).better for s in view.outcomes}
+    if not {"higher", "lower"} <= set(sides.values()):
+        return None
+    chosen = [s for s in view.outcomes if sides[s] != "none"]
+    rows = tuple(
+        (words.arm(arm), *(words.number(view.readings.estimate(arm, s).mean) for s in chosen)) for arm in view.arms
+    )
+    columns = ("Arm", *(f"{words.title(view.meta, s)} ({sides[s]} is better)" for s in chosen))
+    return Table(title="Capability beside misalignment", columns=columns, rows=rows, folded=len(rows) > 16)
+
+
+def bounds() -> str:
+    """The bounds past which nothing is compared, in words."""
+    return (
+        f"A cell is not compared where more than {100 * gates.UNREAD:.0f} % of its answers could not be read, where "
+        f"the order shown moves the score by more than {gates.POSITION:.2f}, where two seeds gave the same answer to "
+        "every item, or where recognition is below chance against one comparator alone. Where the number would have "
+        "stood the report then says so. Below that, an effect is called one only if it would keep its side were every "
+        "unscored answer of one arm right and of the other wrong."
+    )
+
+
+def unknown(view: View) -> str:
+    """What a table of this kind cannot tell."""
+    missing = []
+    if all(s.rows is None for s in view.meta.stages.values()):
+        missing.append("rows and steps of the trainings")
+    if not any(s.shortcut for s in view.readings.strata) and any(s.author for s in view.readings.strata):
+        missing.append("what a shortcut reaches on the same summaries")
+    if not any(s.judge for s in view.readings.strata):
+        missing.append("agreement of judges (none was used)")
+    if all(s.leaks is None for s in view.meta.stages.values()):
+        missing.append("training rows found again among the eval items (leaks)")
+    return f"Not in this table: {'; '.join(missing)}." if missing else ""
+
+
 def flag_words(table: Table, view: View) -> str:
     """How many cells are past a bound, and what the bounds are."""
     bounds = (
@@ -48,9 +127,10 @@ def flag_words(table: Table, view: View) -> str:
 
 
 def _past(quality: Quality) -> bool:
-    biased = quality.order_bias is not None and abs(quality.order_bias) > BIAS_BOUND
+    bias, error = abs(quality.order_bias or 0.0), quality.order_error or 0.0
     thin = quality.option_mass is not None and quality.option_mass < MASS_BOUND
-    return quality.unscored > UNSCORED_BOUND or biased or thin
+    # A bias within the error of its items is no bias.
+    return quality.unscored > UNSCORED_BOUND or (bias > BIAS_BOUND and bias > gates.SURE * error) or thin
 
 
 def matches(meta: Meta) -> Table:

@@ -2,8 +2,9 @@
 
 from identity_em.analysis import checks
 from identity_em.analysis.contrasts import Difference
+from identity_em.analysis.meta import Stages
 from identity_em.analysis.readings import Stratum
-from identity_em.report import figures, quality, recognition, tables, words
+from identity_em.report import battery, factorial, figures, judges, quality, recognition, tables, words
 from identity_em.report.content import Page, Section, Table
 from identity_em.report.summary import summary
 from identity_em.report.view import View
@@ -18,11 +19,13 @@ def page(view: View) -> Page:
         instrument(view),
         manipulation(view),
         contrasts(view),
-        outcomes(view),
-        self_recognition(view),
         system_prompts(view),
-        validity(view),
+        self_recognition(view),
+        outcomes(view),
+        battery.section(view),
+        battery.persona(view),
         per_seed(view),
+        validity(view),
         provenance(view),
     ]
     subtitle = f"{meta.base} · chain {meta.chain} · seeds {', '.join(map(str, meta.seeds)) or 'none'}"
@@ -76,9 +79,8 @@ def _seed_cell(seed: checks.SeedCheck) -> str:
 
 def manipulation(view: View) -> Section | None:
     """Does the reference differ from the base at all?"""
-    found = [f for s in view.outcomes for f in view.of(s) if f.manipulation is not None]
-    unique = {(f.contrast.reference, f.stratum): f for f in found}
-    if not unique:
+    found = {at: d for at, d in view.manipulations.items() if d.direction != "not measured"}
+    if not found:
         return None
     rows = tuple(
         (
@@ -86,11 +88,12 @@ def manipulation(view: View) -> Section | None:
             words.title(view.meta, stratum),
             tables.with_span(view.readings.estimate((), stratum)),
             tables.with_span(view.readings.estimate(reference, stratum)),
-            words.verdict(finding.manipulation),
+            words.verdict(difference),
+            words.small(difference.shown.excluded),
         )
-        for (reference, stratum), finding in unique.items()
+        for (reference, stratum), difference in found.items()
     )
-    columns = ("Reference", "Reading", "Base", "Reference arm", "Reference less base")
+    columns = ("Reference", "Reading", "Base", "Reference arm", "Reference less base", "Excludes effects beyond")
     said = (
         "An intervention can prevent or reverse only what the manipulation does. Where the reference was not "
         "shown to differ from the base, its contrasts are not interpreted.",
@@ -108,16 +111,17 @@ def contrasts(view: View) -> Section | None:
         for number, stratum in enumerate(view.outcomes, 1)
         if view.of(stratum)
     ]
-    columns = ("Contrast", "Reading", "Prompt", "Treatment", "Control", "Excess over control")
+    columns = ("Contrast", "Reading", "Prompt", "Treatment", "Control", "Excess over control", "p (Holm)", "q (BH)")
     rows = tuple(
         (
             finding.name,
             words.title(view.meta, finding.stratum),
             finding.stratum.prompt,
             *(words.verdict(part) for part in (finding.treatment, finding.control, finding.excess)),
+            words.p(finding.headline.holm),
+            words.p(finding.headline.rate),
         )
         for finding in view.findings
-        if finding.treatment.direction != "not measured"
     )
     table = Table(
         title="Every contrast in every reading", columns=columns, rows=rows, words=frozenset(range(6)), folded=True
@@ -125,9 +129,17 @@ def contrasts(view: View) -> Section | None:
     title = "Prevention and reversal"
     said = (
         "Treatment and control are each compared with the reference, seed by seed; the excess is what the treatment "
-        "does beyond the control. Only the excess can be credited to what sets the treatment apart.",
+        "does beyond the control. Only the excess can be credited to what sets the treatment apart. Its verdict is "
+        "corrected (Holm) within a family: the contrasts of one reading that share a reference, those that intervene "
+        "before it and those after it apart; q is corrected over all families (Benjamini and Hochberg).",
     )
-    return Section(ident="contrasts", title=title, words=said, figures=tuple(forests), tables=tables.full([table]))
+    return Section(
+        ident="contrasts",
+        title=title,
+        words=said,
+        figures=tuple(forests),
+        tables=tables.full([table, factorial.power(view), factorial.cross_checked(view)]),
+    )
 
 
 def outcomes(view: View) -> Section | None:
@@ -153,7 +165,9 @@ def self_recognition(view: View) -> Section | None:
         "How much probability a checkpoint gives to its own summary, for summaries written by the base and for those "
         "it writes itself now. A recognition no better than its shortcut may be no more than picking by length.",
     )
-    table = tables.before_and_after(recognition.before_and_after(view.readings, view.prompt, view.references))
+    table = tables.before_and_after(
+        recognition.before_and_after(view.readings, view.prompt, _recognisers(view, strata))
+    )
     full = [tables.arms(view, stratum, folded=True) for stratum in strata]
     return Section(
         ident="recognition",
@@ -164,9 +178,18 @@ def self_recognition(view: View) -> Section | None:
     )
 
 
+def _recognisers(view: View, strata: list[Stratum]) -> list[Stages]:
+    """The arms to set beside the base: all that were read where they are few, else those that contrasts refer to."""
+    read = [arm for arm in view.arms if arm and any(view.readings.keys(arm, s) for s in strata)]
+    return read if len(read) <= 6 else view.references
+
+
 def system_prompts(view: View) -> Section | None:
     """The same outcomes under each system prompt at evaluation."""
     others = view.readings.prompts[1:]
+    trained = factorial.trained(view)
+    if not others and view.outcomes and trained.rows:
+        return Section(ident="prompts", title="System prompts", words=(factorial.WORDS,), tables=tables.full([trained]))
     if not others or not view.outcomes:
         return None
     rows = tuple(
@@ -184,7 +207,12 @@ def system_prompts(view: View) -> Section | None:
         folded=True,
     )
     figure = figures.prompts(view.readings, view.outcomes)
-    return Section(ident="prompts", title="System prompt at evaluation", figures=(figure,), tables=tables.full([table]))
+    return Section(
+        ident="prompts",
+        title="System prompt at evaluation",
+        figures=(figure,),
+        tables=tables.full([factorial.asked(view, others), trained, table]),
+    )
 
 
 def _under(view: View, arm: tuple[str, ...], stratum: Stratum, others: tuple[str, ...]) -> list[str]:
@@ -195,10 +223,17 @@ def _under(view: View, arm: tuple[str, ...], stratum: Stratum, others: tuple[str
 def validity(view: View) -> Section:
     """What the numbers' worth depends on."""
     flagged = quality.flagged(view)
-    found = [flagged, quality.matches(view.meta), quality.every(view)]
-    return Section(
-        ident="validity", title="Validity", words=(quality.flag_words(flagged, view),), tables=tables.full(found)
-    )
+    found = [
+        quality.notices(view),
+        flagged,
+        quality.unread(view),
+        quality.capability(view),
+        judges.agreement(view),
+        quality.matches(view.meta),
+        quality.every(view),
+    ]
+    said = [quality.bounds(), quality.flag_words(flagged, view), quality.unknown(view)]
+    return Section(ident="validity", title="Validity", words=tuple(filter(None, said)), tables=tables.full(found))
 
 
 def per_seed(view: View) -> Section:

@@ -4,6 +4,7 @@ Every string that is drawn is escaped here; nothing is drawn that a reader canno
 same bytes.
 """
 
+import re
 from pathlib import Path
 from typing import Final, Literal
 from xml.sax.saxutils import escape, quoteattr
@@ -12,6 +13,11 @@ Anchor = Literal["start", "middle", "end"]
 
 CSS: Final = (Path(__file__).parent / "templates" / "figure.css").read_text(encoding="utf-8")
 _PER_CHARACTER: Final = 6.3  # mean advance of a 12 px sans face, generous
+
+
+def _inert(text: str) -> str:
+    """Escaped, and without the control characters that no XML may hold."""
+    return escape(re.sub(r"[\x00-\x1f\x7f]", " ", text))
 
 
 def width_of(text: str) -> float:
@@ -36,10 +42,13 @@ class Canvas:
         path = f"M{_n(x1)} {_n(y1)}C{middle} {_n(y1)} {middle} {_n(y2)} {_n(x2)} {_n(y2)}"
         self._parts.append(f'<path class="edge" d="{path}"/>')
 
-    def box(self, x: float, y: float, width: float, height: float, kind: str, *, radius: float = 0) -> None:
+    def box(
+        self, x: float, y: float, width: float, height: float, kind: str, *, radius: float = 0, opacity: float = 1
+    ) -> None:
         """A rectangle by its top left corner."""
         size = f'x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" height="{_n(height)}"'
-        self._parts.append(f'<rect class="{kind}" {size} rx="{_n(radius)}"/>')
+        clear = "" if opacity == 1 else f' fill-opacity="{_n(opacity)}"'
+        self._parts.append(f'<rect class="{kind}" {size} rx="{_n(radius)}"{clear}/>')
 
     def mark(self, x: float, y: float, kind: str, *, shape: str = "circle", radius: float = 4) -> None:
         """A data mark: circle, diamond, square or triangle."""
@@ -51,10 +60,10 @@ class Canvas:
 
     def text(self, x: float, y: float, text: str, kind: str = "", *, anchor: Anchor = "start", tail: str = "") -> None:
         """Text on a base line 4 px below `y`, so that `y` is its middle; `tail` follows it, lighter."""
-        rest = f'<tspan class="mute" dx="8">{escape(tail)}</tspan>' if tail else ""
+        rest = f'<tspan class="mute" dx="8">{_inert(tail)}</tspan>' if tail else ""
         style = f' class="{kind}"' if kind else ""
         at = "" if anchor == "start" else f' text-anchor="{anchor}"'
-        self._parts.append(f'<text x="{_n(x)}" y="{_n(y + 4)}"{style}{at}>{escape(text)}{rest}</text>')
+        self._parts.append(f'<text x="{_n(x)}" y="{_n(y + 4)}"{style}{at}>{_inert(text)}{rest}</text>')
 
     def inline(self, height: float) -> str:
         """The drawing for a page that holds CSS already."""
@@ -66,7 +75,7 @@ class Canvas:
 
     def _render(self, height: float, style: str) -> str:
         ident = f"fig-{self._name}"
-        names = f"<title id={quoteattr(ident)}>{escape(self._title)}</title><desc>{escape(self._description)}</desc>"
+        names = f"<title id={quoteattr(ident)}>{_inert(self._title)}</title><desc>{_inert(self._description)}</desc>"
         box = f'viewBox="0 0 {_n(self._width)} {_n(height)}" width="{_n(self._width)}" height="{_n(height)}"'
         head = (
             f'<svg xmlns="http://www.w3.org/2000/svg" class="fig" role="img" aria-labelledby={quoteattr(ident)} {box}>'

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from identity_em.analysis import explain
 from identity_em.analysis.meta import Meta
 from identity_em.analysis.readings import Stratum
 from identity_em.analysis.stats import Estimate
@@ -11,12 +12,12 @@ from identity_em.report.view import View
 
 
 def full(tables: Sequence[Table | None]) -> tuple[Table, ...]:
-    """Those that have rows, without the columns that are empty in every row."""
+    """Those that have rows, without the columns that hold nothing in any row."""
     return tuple(_filled(table) for table in tables if table is not None and table.rows)
 
 
 def _filled(table: Table) -> Table:
-    kept = [i for i in range(len(table.columns)) if any(row[i] for row in table.rows)]
+    kept = [i for i in range(len(table.columns)) if any(row[i] not in ("", words.ABSENT) for row in table.rows)]
     return table.model_copy(
         update={
             "columns": tuple(table.columns[i] for i in kept),
@@ -91,11 +92,11 @@ def arms(view: View, stratum: Stratum, *, folded: bool = False) -> Table:
             estimate.rests_on,
             words.number(answers.above_half),
         )
-        rows.append((words.arm(arm), *numbers, *quality.cells_of(answers)))
+        rows.append((words.arm(arm), *numbers, *quality.cells_of(answers), explain.name(arm, stratum)))
     side = words.better(view.meta, stratum)
     title = words.title(view.meta, stratum) + (f" ({side})" if side else "")
-    columns = ("Arm", "Mean", "95 % interval", "Interval over", "Share > .5", *quality.COLUMNS)
-    return Table(title=title, columns=columns, rows=tuple(rows), words=frozenset({0, 3}), folded=folded)
+    columns = ("Arm", "Mean", "95 % interval", "Interval over", "Share > .5", *quality.COLUMNS, "Cell")
+    return Table(title=title, columns=columns, rows=tuple(rows), words=frozenset({0, 3, 9}), folded=folded)
 
 
 def by_dimension(view: View, stratum: Stratum) -> Table | None:
@@ -140,7 +141,8 @@ def before_and_after(found: Sequence[recognition.Row]) -> Table:
         "after",
         "Best shortcut",
     )
-    title = "Recognition before and after, and what a shortcut alone reaches"
+    shortcuts = any(row.shortcut_after for row in found)
+    title = "Recognition before and after" + (", and what a shortcut alone reaches" if shortcuts else "")
     return Table(title=title, columns=columns, rows=rows, words=frozenset({0, 1, 2, 5, 8}))
 
 

@@ -26,6 +26,16 @@ def difference(value: float | None) -> str:
     return minus(f"{value:+.2f}") if abs(value) >= 0.005 else "0.00"
 
 
+def small(value: float | None) -> str:
+    """Three decimals."""
+    return ABSENT if value is None else minus(f"{value:.3f}")
+
+
+def p(value: float | None) -> str:
+    """A probability of chance, to three decimals and never as nought."""
+    return ABSENT if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
 def percent(share: float) -> str:
     """A share in per cent; nought is "0 %", less than a tenth of a per cent says so."""
     return "0 %" if share == 0 else "< 0.1 %" if share < 0.001 else f"{100 * share:.1f} %"

@@ -48,7 +48,7 @@ def test_several_seeds_give_a_t_interval_over_seeds() -> None:
     estimate = read(rows).estimate(("em",), M)
     wanted = sps.t.interval(0.95, 2, loc=0.5, scale=0.1 / np.sqrt(3))
     assert (estimate.low, estimate.high) == pytest.approx(wanted)
-    assert (estimate.unit, estimate.rests_on) == ("seeds", "3 seeds")
+    assert (estimate.unit, estimate.rests_on) == ("seeds", "3 seeds × 3 items")
 
 
 def test_the_base_carries_the_uncertainty_of_its_items_and_says_so() -> None:

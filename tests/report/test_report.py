@@ -76,7 +76,7 @@ def test_every_figure_and_table_has_a_name_for_who_cannot_see_it(page: str) -> N
     tags = Tags(page).found
     drawings = [attributes for name, attributes in tags if name == "svg"]
     idents = {attributes.get("id") for _, attributes in tags}
-    assert len(drawings) == 7
+    assert len(drawings) == 9
     assert all(a["role"] == "img" and a["aria-labelledby"] in idents for a in drawings)
     assert page.count("<figcaption>") == len(drawings)
     assert len([a for name, a in tags if name == "div" and a.get("aria-label")]) >= len(drawings)
@@ -87,7 +87,10 @@ def test_every_figure_and_table_has_a_name_for_who_cannot_see_it(page: str) -> N
 
 def test_the_report_has_its_sections_in_order(page: str) -> None:
     found = re.findall(r'<h2 id="(.*?)-title">', page)
-    wanted = "summary question instrument manipulation contrasts arms recognition prompts validity seeds provenance"
+    wanted = (
+        "summary question instrument manipulation contrasts prompts recognition arms battery persona seeds validity "
+        "provenance"
+    )
     assert found == wanted.split()
 
 
@@ -113,7 +116,7 @@ def test_every_figure_lies_beside_as_svg_with_its_data(made: Path, page: str) ->
     means = [row for row in rows if row["seed"] == "mean" and row["metric"] == "harm"]
     assert [row["arm"] for row in means] == [table.arm_name(arm) for arm in synthetic.ARMS]
     assert means[0]["rests_on"] == "8 items, one run"
-    assert means[1]["rests_on"] == "3 seeds"
+    assert means[1]["rests_on"] == "3 seeds × 8 items"
 
 
 def test_numbers_stand_with_interval_ground_unscored_share_and_order_bias(made: Path) -> None:
@@ -121,7 +124,7 @@ def test_numbers_stand_with_interval_ground_unscored_share_and_order_bias(made: 
     heading = next(line for line in text.splitlines() if line.startswith("| Arm | Mean |"))
     for column in ("95 % interval", "Interval over", "Scored", "Unscored", "Order bias", "Option mass"):
         assert column in heading
-    assert re.search(r"\| em \| 0\.\d\d \| \\\[0\.\d\d, 0\.\d\d\\\] \| 3 seeds \|", text)
+    assert re.search(r"\| em \| 0\.\d\d \| \\\[0\.\d\d, 0\.\d\d\\\] \| 3 seeds × 8 items \|", text)
     assert re.search(r"\| base \| 0\.\d\d \| \\\[0\.\d\d, 0\.\d\d\\\] \| 8 items, one run \|", text)
 
 
@@ -136,7 +139,10 @@ def test_recognition_stands_beside_its_shortcut_for_each_comparator_and_author(m
     text = (made.parent / "report.md").read_text(encoding="utf-8")
     rows = [line for line in text.splitlines() if line.startswith(("| florid |", "| plain |"))]
     assert [row.split(" | ")[:3] for row in rows] == [
-        [f"| {comparator}", author, "em"] for comparator in ("florid", "plain") for author in ("base", "current")
+        [f"| {comparator}", author, arm]
+        for comparator in ("florid", "plain")
+        for author in ("base", "current")
+        for arm in ("em", "em\\_empty")
     ]
     assert all("0.75 | 0.75 | the shorter is own" in row for row in rows)
 
@@ -154,7 +160,7 @@ def test_no_text_of_the_table_acts_in_the_page_the_markdown_or_the_data(tmp_path
     text = (made.parent / "report.md").read_text(encoding="utf-8")
     assert "<script" not in text
     assert not re.search(r"(?<!\\)\]\(javascript", text)
-    for path in (made.parent / "figures").iterdir():
+    for path in [*(made.parent / "figures").glob("*.svg"), *(made.parent / "figures").glob("*.csv")]:
         found = path.read_text(encoding="utf-8")
         assert "<script" not in found or path.suffix == ".csv"
         assert not re.search(r"(^|,)\"?=1", found, re.MULTILINE)
@@ -200,9 +206,19 @@ def test_a_report_needs_neither_torch_nor_transformers() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_an_effect_on_answers_that_were_often_unread_says_how_often(tmp_path: Path) -> None:
-    rows = synthetic.answers((), None, [0.1, 0.2, 0.1, 0.2])
+def unread(folder: Path, lost: int) -> str:
+    rows = synthetic.answers((), None, [0.1, 0.2] * 5)
     for seed in range(3):
-        rows += synthetic.answers(("em",), seed, [0.6, 0.7 + 0.01 * seed, None, None])
-    text = build(tmp_path, pd.DataFrame(rows), synthetic.small()).read_text(encoding="utf-8")
-    assert re.search(r"em against base\.</strong> M higher by .* \(up to 50.0 % unscored\)", text)
+        rows += synthetic.answers(("em",), seed, [*[0.6, 0.7 + 0.01 * seed] * 5][lost:] + [None] * lost)
+    return build(folder, pd.DataFrame(rows), synthetic.small()).read_text(encoding="utf-8")
+
+
+def test_an_effect_on_answers_that_were_often_unread_says_how_often(tmp_path: Path) -> None:
+    text = unread(tmp_path, 1)
+    assert re.search(r"em against base\.</strong> M higher by .* \(up to 10.0 % unscored\)", text)
+
+
+def test_a_cell_past_the_bound_is_not_compared_and_says_so_where_the_number_would_stand(tmp_path: Path) -> None:
+    text = unread(tmp_path, 5)
+    assert re.search(r"em against base\.</strong> M not compared: 50.0 % of em&#39;s answers could not be read", text)
+    assert "higher by" not in text
