@@ -99,8 +99,13 @@ def _eval(plan: Plan, name: str) -> table.EvalMeta:
         version=found.version,
         metrics={n: table.MetricMeta(title=m.title, better=m.better) for n, m in found.metrics.items()},
         items=_items(prompts),
-        card=card.read_text(encoding="utf-8") if card.is_file() else "",
+        card=_what(card.read_text(encoding="utf-8")) if card.is_file() else "",
     )
+
+
+def _what(card: str) -> str:
+    """The paragraph of a card that says what is asked."""
+    return " ".join(card.split("**What.**")[-1].split("\n\n")[0].split())
 
 
 def _items(prompts: Prompts) -> str:
