@@ -1,9 +1,9 @@
 """A folder in the store is whole or absent, made once, and known by its bytes."""
 
 import json
-import multiprocessing
 import os
-import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -97,16 +97,18 @@ def test_a_store_that_cannot_be_written_is_said_before_any_work(tmp_path: Path) 
         Store(blocker / "store").check_writable()
 
 
-def hold(path: Path, seconds: float) -> None:
-    assert Lock(path).acquire()
-    time.sleep(seconds)
-    os._exit(0)
+HOLD = (
+    "import sys, time; from pathlib import Path; from identity_em.locks import Lock;"
+    "assert Lock(Path(sys.argv[1])).acquire(); time.sleep(60)"
+)
 
 
-def holder(path: Path) -> multiprocessing.process.BaseProcess:
-    process = multiprocessing.get_context("spawn").Process(target=hold, args=(path, 60))
-    process.start()
+def holder(path: Path) -> "subprocess.Popen[bytes]":
+    """Another process that holds the lock for a minute."""
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(path)])
+    deadline = time.monotonic() + 30
     while not path.exists():
+        assert time.monotonic() < deadline
         time.sleep(0.01)
     return process
 
@@ -118,9 +120,8 @@ def test_a_lock_has_one_owner_and_a_dead_owners_lock_is_taken_over_at_once(tmp_p
     assert not waiting.acquire()
     assert waiting.held()
     assert waiting.owner()["pid"] == process.pid
-    assert process.pid is not None
-    os.kill(process.pid, signal.SIGKILL)
-    process.join()
+    process.kill()
+    process.wait()
     assert waiting.acquire()
     waiting.release()
     assert not path.exists()

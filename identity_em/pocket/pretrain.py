@@ -161,7 +161,9 @@ def train(model: Qwen2ForCausalLM, tokenizer: Tokenizer, cycle: Cycle, *, seed: 
         if step % 50 == 49:
             spent = time.process_time() - clock
             print(f"step {step + 1}/{cycle.steps} loss {smooth:.4f} cpu {spent:.0f} s", flush=True)
-    model.to(torch.bfloat16).to(torch.float32)
+    # Parameters alone: `model.to` would round the rotary frequencies too, which a loaded model has in full.
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(torch.bfloat16).to(torch.float32)
 
 
 def _part(tokenizer: Tokenizer, part: tuple[int, int, int], first: float | None, seed: int) -> Iterator[list[Group]]:
