@@ -36,8 +36,8 @@ def main() -> None:
         for row in part():
             lines.append(_line(row))
             print(f"{row.name:60} {row.value:10.3f}   {row.ratio:8.3g} x {row.against}", flush=True)
-    if len(sys.argv) == 1:
-        Path("reports/bench.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        if len(sys.argv) == 1:
+            Path("reports/bench.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _line(row: Row) -> str:
