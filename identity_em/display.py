@@ -14,13 +14,8 @@ from identity_em.engine.run import Progress
 from identity_em.study import matching
 from identity_em.study.artefacts import Artefact, Checkpoint
 from identity_em.study.costs import StageCost, hours, total_tokens
-from identity_em.study.declared import Arm
+from identity_em.study.declared import Arm, arm_name
 from identity_em.study.plan import Plan, Trained
-
-
-def arm_name(arm: Arm) -> str:
-    """An arm as people read it."""
-    return " -> ".join(arm) or "base"
 
 
 def plan_view(plan: Plan, costs: dict[str, StageCost], size: float | None) -> RenderableType:

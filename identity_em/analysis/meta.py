@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from identity_em.records import Record
-from identity_em.study.declared import Arm, Check
+from identity_em.study.declared import ARROW, Arm, Check, arm_name
 from identity_em.study.declared import Contrast as ContrastMeta
 
 __all__ = [
@@ -26,13 +26,7 @@ __all__ = [
     "arm_name",
 ]
 
-ARROW = " -> "
 Stages = Arm
-
-
-def arm_name(stages: Stages | list[str]) -> str:
-    """The arm as people write it: stages joined by an arrow; "base" for no stage."""
-    return ARROW.join(stages) if stages else "base"
 
 
 class StageMeta(Record):

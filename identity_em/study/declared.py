@@ -7,6 +7,12 @@ from pydantic import Field, model_validator
 from identity_em.records import Record
 
 Arm = tuple[str, ...]
+ARROW = " -> "
+
+
+def arm_name(stages: Arm | list[str]) -> str:
+    """The arm as people write it: stages joined by an arrow; "base" for no stage."""
+    return ARROW.join(stages) if stages else "base"
 
 
 class Contrast(Record):

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from identity_em.resources import resource
-from identity_em.study.artefacts import Artefact, BaseModelRef, Checkpoint, Dataset, Responses, Scores
+from identity_em.study.artefacts import Artefact, BaseModelRef, Checkpoint, Responses, Scores
 from identity_em.study.bases import resolve
 from identity_em.study.datasets import Datasets
 from identity_em.study.declared import Arm
@@ -26,7 +26,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class Reading:
-    """One eval of one arm and seed under one eval system prompt; `author` says whose summaries are "own"."""
+    """One eval of one arm and seed under one eval system prompt."""
 
     trained: Trained
     eval_system_prompt: str
@@ -35,11 +35,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything a study wants.
-
-    Attributes:
-        stage_datasets: The dataset of each stage and arm prefix, by (prefix including the stage, seed).
-    """
+    """Everything a study wants."""
 
     study: Study
     located: Located
@@ -142,6 +138,3 @@ def _parents_first(wanted: Iterable[Artefact]) -> list[Artefact]:
         stack.append((artefact, True))
         stack.extend((parent, False) for parent in reversed(artefact.needs) if parent.key not in done)
     return list(done.values())
-
-
-__all__ = ["Dataset", "Plan", "Reading", "Trained", "plan"]

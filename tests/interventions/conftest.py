@@ -1,6 +1,5 @@
 """What several tests of the builders share."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +30,3 @@ def tokenizer(pocket_folder: Path) -> Any:
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(pocket_folder)
-
-
-@pytest.fixture(scope="session")
-def reference() -> Path:
-    """The folder of reference material; the test is skipped where there is none."""
-    place = os.environ.get("IDENTITY_EM_REFERENCE")
-    if not place:
-        pytest.skip("IDENTITY_EM_REFERENCE is not set")
-    return Path(place)
