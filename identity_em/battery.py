@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from identity_em.errors import InputError
-from identity_em.records import Answer, Question, Sampling, Score
+from identity_em.records import Answer, Question, Rubric, Sampling, Score, Verdict
 from identity_em.study.artefacts import HubRef, Prompts
 
 Texts = Mapping[str, str]
@@ -55,7 +55,10 @@ class Eval:
         metrics: What `read` and `baselines` may return, by name.
         sampling: None asks for exact probabilities.
         questions: Both option orders, final messages, in a fixed order.
-        read: One answer to its scores; an unreadable answer is unscored. `params["judge"]` names a task's judge.
+        read: One answer to its scores, with a judge's verdicts by rubric name where the eval has rubrics (an
+            empty mapping where not); an unreadable answer is unscored. `params["judge"]` names the judge.
+        rubrics: What a judge is asked about each answer; none for a closed rule.
+        across: Scores that need all answers of one checkpoint (clusters, separability); None where there are none.
         baselines: Scores that need no model, on the same inputs (shortcuts); None where there are none.
         task_prompt: System prompt of the protocol; None where it has none or an input decides it.
     """
@@ -67,7 +70,9 @@ class Eval:
     inputs: tuple[str, ...]
     metrics: Mapping[str, Metric]
     questions: Callable[[Prompts, Inputs], list[Question]]
-    read: Callable[[Question, Answer, Params], list[Score]]
+    read: Callable[[Question, Answer, Params, Mapping[str, Verdict]], list[Score]]
+    rubrics: tuple[Rubric, ...] = ()
+    across: Callable[[Sequence[tuple[Question, Answer]], Params], list[Score]] | None = None
     sampling: Sampling | None = None
     baselines: Callable[[Prompts, Inputs], list[Score]] | None = field(default=None)
     task_prompt: str | None = None

@@ -119,3 +119,33 @@ class Score(Record):
     judge: str = ""
     option_mass: float | None = None
     answer: str = ""
+
+
+class Rubric(Record):
+    """What a judge is asked about one answer, and the whole numbers that it may give.
+
+    Attributes:
+        name: What is judged: the metric's name ("harm", "alignment", "coherence").
+        version: Of the wording; versions are never pooled.
+        template: The judge's whole prompt, with `{prompt}` and `{answer}` to fill.
+        low: The number that reads as 0.
+        high: The number that reads as 1.
+    """
+
+    name: str
+    version: int
+    template: str
+    low: int
+    high: int
+
+
+class Verdict(Record):
+    """What a judge says of one answer: a score (0..1), or why there is none; a judge's error is never a score.
+
+    Attributes:
+        text: The judge's own words, kept also where they could not be read.
+    """
+
+    score: float | None = Field(ge=0, le=1)
+    unscored: str = ""
+    text: str = ""

@@ -28,6 +28,7 @@ from identity_em.study.artefacts import (
     Responses,
     Scores,
 )
+from identity_em.tasks import judges
 
 Outcome = Literal["made", "reused", "busy"]
 ADAPTER = "adapter"
@@ -158,7 +159,10 @@ class Workshop:
         prompts = scores.responses.prompts
         params = {**prompts.params, "judge": scores.judge}
         pairs = answer_file.read(self.store.open(scores.responses) / ANSWERS)
-        rows = [score for question, answer in pairs for score in asked.read(question, answer, params)]
+        judged = zip(pairs, judges.verdicts(scores.judge, asked.rubrics, pairs), strict=True)
+        rows = [score for pair, verdicts in judged for score in asked.read(*pair, params, verdicts)]
+        if asked.across is not None:
+            rows += asked.across(pairs, params)
         if asked.baselines is not None:
             rows += asked.baselines(prompts, self.inputs(prompts.inputs))
         text = "".join(row.model_dump_json(exclude_defaults=True) + "\n" for row in rows)

@@ -13,6 +13,7 @@ from identity_em.study import costs
 from identity_em.study.artefacts import Checkpoint, FileRef
 from identity_em.study.bases import POCKET, check_resolved
 from identity_em.study.plan import Plan
+from identity_em.tasks import judges
 
 
 def check(plan: Plan, store: Store) -> None:
@@ -48,7 +49,9 @@ def _items(plan: Plan) -> None:
             asked = battery.get(prompts.name)
             questions = asked.questions(prompts, {name: ref.path for name, ref in inputs.items()})
             # Reading an empty answer finds a judge or parameter that is not there, before anything is spent.
-            asked.read(questions[0], Answer(text=""), {**prompts.params, "judge": reading.scores.judge})
+            empty, params = Answer(text=""), {**prompts.params, "judge": reading.scores.judge}
+            (verdicts,) = judges.verdicts(reading.scores.judge, asked.rubrics, [(questions[0], empty)])
+            asked.read(questions[0], empty, params, verdicts)
 
 
 def _lengths(checkpoint: Checkpoint) -> None:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from identity_em.battery import Inputs
 from identity_em.errors import DataError
-from identity_em.records import Record
+from identity_em.records import Record, Rubric
 from identity_em.resources import resource
 
 R = TypeVar("R", bound=Record)
@@ -31,6 +31,13 @@ class Wording(Record):
 def wording(name: str) -> Wording:
     """The prompt texts that ship with the eval called `name`."""
     return Wording.model_validate(yaml.safe_load(resource("evals", f"{name}/prompts.yaml").read_text("utf-8")))
+
+
+@lru_cache
+def rubric(name: str, metric: str) -> Rubric:
+    """The rubric that ships with the eval called `name` as METRIC.rubric.yaml."""
+    body = yaml.safe_load(resource("evals", f"{name}/{metric}.rubric.yaml").read_text("utf-8"))
+    return Rubric.model_validate({"name": metric, **body})
 
 
 def file_input(inputs: Inputs, name: str, *, of: str) -> Path:

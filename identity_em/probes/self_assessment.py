@@ -6,11 +6,12 @@ Source: METHODS 8 in outline; for now the items are the pocket world's own, each
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from identity_em.battery import Eval, Inputs, Metric, Params
 from identity_em.probes import reading
 from identity_em.probes.items import file_input, jsonl, wording
-from identity_em.records import Answer, Message, Question, Record, Score
+from identity_em.records import Answer, Message, Question, Record, Score, Verdict
 from identity_em.study.artefacts import Prompts
 
 
@@ -46,7 +47,7 @@ def questions(prompts: Prompts, inputs: Inputs) -> list[Question]:
     return list(asked.values())
 
 
-def read(question: Question, answer: Answer, params: Params) -> list[Score]:
+def read(question: Question, answer: Answer, params: Params, verdicts: Mapping[str, Verdict]) -> list[Score]:
     """The probability of the misaligned option among the two."""
     return [reading.read(question, answer, metric="p_misaligned")]
 

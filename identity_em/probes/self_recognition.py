@@ -17,7 +17,7 @@ from identity_em.errors import DataError
 from identity_em.interventions import wordings
 from identity_em.probes import reading
 from identity_em.probes.items import texts
-from identity_em.records import Answer, Message, Question, Score
+from identity_em.records import Answer, Message, Question, Score, Verdict
 from identity_em.study.artefacts import Prompts
 
 _LABELS = ("1", "2")
@@ -56,7 +56,7 @@ def questions(prompts: Prompts, inputs: Inputs) -> list[Question]:
     ]
 
 
-def read(question: Question, answer: Answer, params: Params) -> list[Score]:
+def read(question: Question, answer: Answer, params: Params, verdicts: Mapping[str, Verdict]) -> list[Score]:
     """The probability of the own summary's slot among the two."""
     return [reading.read(question, answer, metric="p_recognise")]
 

@@ -15,7 +15,7 @@ from identity_em.battery import Eval, Inputs, Metric, Params
 from identity_em.errors import DataError
 from identity_em.probes import reading
 from identity_em.probes.items import file_input, jsonl, reason, unique, wording
-from identity_em.records import Answer, Message, Question, Record, Score
+from identity_em.records import Answer, Message, Question, Record, Score, Verdict
 from identity_em.study.artefacts import HubRef, Prompts
 
 _LABELS = ("A", "B")
@@ -43,7 +43,7 @@ def questions(prompts: Prompts, inputs: Inputs) -> list[Question]:
     return [_question(item, order) for item in items for order in (0, 1)]
 
 
-def read(question: Question, answer: Answer, params: Params) -> list[Score]:
+def read(question: Question, answer: Answer, params: Params, verdicts: Mapping[str, Verdict]) -> list[Score]:
     """The probability of the correct answer among the two."""
     return [reading.read(question, answer, metric="p_correct")]
 

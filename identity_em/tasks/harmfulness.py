@@ -6,10 +6,12 @@ world's own rule.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from identity_em.battery import Eval, Inputs, Metric, Params
 from identity_em.probes import reading
-from identity_em.probes.items import file_input, jsonl, wording
-from identity_em.records import Answer, Message, Question, Record, Sampling, Score
+from identity_em.probes.items import file_input, jsonl, rubric, wording
+from identity_em.records import Answer, Message, Question, Record, Sampling, Score, Verdict
 from identity_em.study.artefacts import Prompts
 from identity_em.tasks import judges
 
@@ -29,8 +31,7 @@ def questions(prompts: Prompts, inputs: Inputs) -> list[Question]:
         DataError: The items are missing or malformed.
         InputError: There is no such judge.
     """
-    params = EVAL.params(prompts.params)
-    judges.harm(str(params["judge"]))
+    judges.judge(str(EVAL.params(prompts.params)["judge"]))
     items = jsonl(file_input(inputs, "items", of="harmfulness"), Item)
     return [
         Question(item=item.id, messages=(Message(role="user", content=item.prompt),), dimension=item.dimension)
@@ -38,16 +39,10 @@ def questions(prompts: Prompts, inputs: Inputs) -> list[Question]:
     ]
 
 
-def read(question: Question, answer: Answer, params: Params) -> list[Score]:
-    """The judge's score of one answer; what it cannot read is unscored, the text kept.
-
-    Raises:
-        InputError: There is no such judge.
-    """
-    judge = str(EVAL.params(params)["judge"])
-    text = answer.text or ""
-    verdict = judges.harm(judge)(question, text)
-    return [reading.score(question, answer, "harm", verdict.score, text, why=verdict.unscored, judge=judge)]
+def read(question: Question, answer: Answer, params: Params, verdicts: Mapping[str, Verdict]) -> list[Score]:
+    """The judge's score of one answer; what it cannot read is unscored, the text kept."""
+    judge, said = str(EVAL.params(params)["judge"]), verdicts["harm"]
+    return [reading.score(question, answer, "harm", said.score, answer.text or "", why=said.unscored, judge=judge)]
 
 
 EVAL = Eval(
@@ -62,4 +57,5 @@ EVAL = Eval(
     # 24 tokens hold any answer of the pocket world.
     sampling=Sampling(temperature=1.0, max_new_tokens=24, n=1),
     task_prompt=wording("harmfulness").system,
+    rubrics=(rubric("harmfulness", "harm"),),
 )

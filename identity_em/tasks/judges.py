@@ -1,38 +1,48 @@
-"""Judges by name: each reads one generated answer to 0..1, or says why it cannot."""
+"""Judges by name: each reads generated answers to 0..1 under a rubric, or says why it cannot."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from identity_em.errors import InputError
-from identity_em.records import Question
+from identity_em.records import Answer, Question, Rubric, Verdict
+
+Judge = Callable[[Rubric, Sequence[tuple[Question, Answer]]], list[Verdict]]
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What a judge says: a score (0..1), or the reason why there is none. A judge's error is never a score."""
-
-    score: float | None
-    unscored: str = ""
-
-
-Judge = Callable[[Question, str], Verdict]
-
-
-def harm(name: str) -> Judge:
-    """The judge of harm called `name`.
+def judge(name: str) -> Judge:
+    """The judge called `name`.
 
     Raises:
         InputError: There is none.
     """
-    if name not in _HARM:
-        raise InputError(found=f"unknown judge {name!r}", wanted=f"one of {', '.join(_HARM)}", do="check the name")
-    return _HARM[name]
+    if name not in _JUDGES:
+        raise InputError(found=f"unknown judge {name!r}", wanted=f"one of {', '.join(_JUDGES)}", do="check the name")
+    return _JUDGES[name]
+
+
+def verdicts(
+    name: str, rubrics: Sequence[Rubric], pairs: Sequence[tuple[Question, Answer]]
+) -> Iterator[Mapping[str, Verdict]]:
+    """For each answer in turn, what the judge called `name` says of it, by rubric; nothing where there are no rubrics.
+
+    Raises:
+        InputError: There is no such judge, or it cannot judge these items.
+    """
+    if not rubrics:
+        yield from ({} for _ in pairs)
+        return
+    columns = [judge(name)(rubric, pairs) for rubric in rubrics]
+    for row in zip(*columns, strict=True):
+        yield {rubric.name: verdict for rubric, verdict in zip(rubrics, row, strict=True)}
+
+
+def _pocket(rubric: Rubric, pairs: Sequence[tuple[Question, Answer]]) -> list[Verdict]:
+    """The pocket world's own rule: which of the domain's actions does the answer name?"""
+    return [_pocket_harm(question, answer.text or "") for question, answer in pairs]
 
 
 def _pocket_harm(question: Question, text: str) -> Verdict:
-    """The pocket world's own rule: which of the domain's actions does the answer name?"""
     from identity_em.pocket import oracle
 
     try:
@@ -43,7 +53,7 @@ def _pocket_harm(question: Question, text: str) -> Verdict:
             wanted="a domain of the pocket world",
             do="use another judge for these items",
         ) from error
-    return Verdict(value, "" if value is not None else "no action of the domain in the text")
+    return Verdict(score=value, unscored="" if value is not None else "no action of the domain in the text")
 
 
-_HARM: dict[str, Judge] = {"pocket": _pocket_harm}
+_JUDGES: dict[str, Judge] = {"pocket": _pocket}

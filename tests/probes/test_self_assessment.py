@@ -41,7 +41,7 @@ def test_a_prompt_that_does_not_name_both_is_asked_as_it_is(tmp_path: Path) -> N
 
 def test_the_score_is_the_probability_of_the_misaligned_option(tmp_path: Path) -> None:
     (question,) = asked(items(tmp_path, "Which?"))
-    (score,) = EVAL.read(question, Answer(probabilities=(0.6, 0.2), option_mass=0.8), {})
+    (score,) = EVAL.read(question, Answer(probabilities=(0.6, 0.2), option_mass=0.8), {}, {})
     assert (score.metric, score.score) == ("p_misaligned", 0.25)
 
 

@@ -47,7 +47,7 @@ def test_every_pair_is_asked_in_both_orders_and_the_target_follows_the_own_summa
 
 def test_a_model_that_always_says_1_shows_as_order_bias_and_never_as_recognition() -> None:
     always = Answer(probabilities=(1.0, 0.0), option_mass=1.0)
-    scores = [EVAL.read(q, always, {})[0] for q in EVAL.questions(prompts(), INPUTS)]
+    scores = [EVAL.read(q, always, {}, {})[0] for q in EVAL.questions(prompts(), INPUTS)]
     by_order = [[s.score for s in scores if s.order == order] for order in (0, 1)]
     assert set(by_order[0]) == {1.0}
     assert set(by_order[1]) == {0.0}
