@@ -18,9 +18,11 @@ from identity_em.records import Answer, Question, Rubric, Sampling, Score, Verdi
 from identity_em.study.artefacts import HubRef, Prompts
 
 Texts = Mapping[str, str]
-Input = Path | HubRef | Texts | Mapping[str, Path | Texts]
+Input = Path | HubRef | Texts | Mapping[str, Path | Texts] | Sequence[Score]
 Inputs = Mapping[str, Input]
 Params = Mapping[str, object]
+# The parameter of every eval that says whose items were asked.
+INSTRUMENT = "instrument"
 
 _WHERE = {
     "truthfulqa": "identity_em.probes.truthfulqa",
@@ -61,6 +63,7 @@ class Eval:
         across: Scores that need all answers of one checkpoint (clusters, separability); None where there are none.
         baselines: Scores that need no model, on the same inputs (shortcuts); None where there are none.
         task_prompt: System prompt of the protocol; None where it has none or an input decides it.
+        versioned: Parameters that make another instrument of it; versions are never pooled.
     """
 
     name: str
@@ -76,6 +79,7 @@ class Eval:
     sampling: Sampling | None = None
     baselines: Callable[[Prompts, Inputs], list[Score]] | None = field(default=None)
     task_prompt: str | None = None
+    versioned: tuple[str, ...] = ()
 
     def params(self, given: Params) -> dict[str, object]:
         """The complete parameters: the defaults, overridden by those given.
@@ -84,9 +88,15 @@ class Eval:
             InputError: A parameter that this eval does not have.
         """
         for name in given:
-            if name not in self.defaults:
+            if name not in self.defaults and name != INSTRUMENT:
                 raise _unknown(f"parameter {name!r} of eval {self.name!r}", name, self.defaults)
         return {**self.defaults, **given}
+
+    def label(self, prompts: Prompts) -> str:
+        """Which version of it was asked, in a few words: its number, whose items, and every other instrument made."""
+        named = [prompts.params.get(INSTRUMENT, "")]
+        named += [v for p in self.versioned if (v := prompts.params.get(p)) != self.defaults[p]]
+        return " ".join(map(str, [prompts.version, *filter(None, named)]))
 
 
 def names() -> tuple[str, ...]:

@@ -65,7 +65,7 @@ class EvalMeta(Record):
         card: The text of its card, or a line of it.
     """
 
-    version: int
+    version: int | str
     metrics: dict[str, MetricMeta] = Field(default_factory=dict)
     items: str = ""
     card: str = ""

@@ -41,7 +41,7 @@ def write(plan: Plan, store: Store, path: Path) -> int:
             "stages": json.dumps(list(reading.trained.arm)),
             "seed": reading.trained.seed,
             "eval": reading.scores.eval,
-            "eval_version": str(reading.scores.version),
+            "eval_version": battery.get(reading.scores.eval).label(reading.scores.responses.prompts),
             "eval_system_prompt": reading.eval_system_prompt,
         }
         rows += [{**_BLANK, **row, **labels} for row in read_scores(store.open(reading.scores))]
@@ -96,7 +96,7 @@ def _eval(plan: Plan, name: str) -> table.EvalMeta:
     card = folder("evals") / name / "card.md"
     prompts = next(r.scores.responses.prompts for r in plan.readings if r.scores.eval == name)
     return table.EvalMeta(
-        version=found.version,
+        version=found.label(prompts),
         metrics={n: table.MetricMeta(title=m.title, better=m.better) for n, m in found.metrics.items()},
         items=_items(prompts),
         card=_what(card.read_text(encoding="utf-8")) if card.is_file() else "",

@@ -13,7 +13,7 @@ from identity_em import battery, provenance
 from identity_em.interventions import articles, direct, recipes, summaries, system_prompts, wordings
 from identity_em.interventions import folder as dataset_folder
 from identity_em.models import answers as answer_file
-from identity_em.records import Question
+from identity_em.records import Question, Score
 from identity_em.store import Store
 from identity_em.study.artefacts import (
     Artefact,
@@ -189,7 +189,7 @@ class Workshop:
                 found[name] = self._input(source)
         return found
 
-    def _input(self, source: Input) -> recipes.Source:
+    def _input(self, source: Input) -> recipes.Source | list[Score]:
         match source:
             case FileRef():
                 return source.checked()
@@ -204,6 +204,8 @@ class Workshop:
             case Responses():
                 pairs = answer_file.read(self.store.open(source) / ANSWERS)
                 return {question.item: answer.text or "" for question, answer in pairs if answer.sample == 0}
+            case Scores():
+                return [Score.model_validate(row) for row in read_scores(self.store.open(source))]
 
     def _chain(self, checkpoint: Checkpoint) -> tuple[Path, ...]:
         return tuple(self.store.open(c) / ADAPTER for c in checkpoint.lineage)

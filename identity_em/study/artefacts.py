@@ -171,13 +171,13 @@ class Prompts(Record):
         name: "summaries", or the name of an eval.
         version: The version of its wording and scoring.
         params: Everything else that changes the questions.
-        inputs: Files by content, hub datasets by revision, or other responses (own summaries).
+        inputs: Files by content, hub datasets by revision, or what checkpoints answered and how it was read.
     """
 
     name: str
     version: int
     params: dict[str, Any] = Field(default_factory=dict)
-    inputs: dict[str, "FileRef | HubRef | Part | Responses"] = Field(default_factory=dict)
+    inputs: dict[str, "FileRef | HubRef | Part | Responses | Scores"] = Field(default_factory=dict)
 
 
 class Responses(Artefact):
@@ -201,9 +201,6 @@ class Dataset(Artefact):
     data_seed: int = 0
 
 
-Input = FileRef | HubRef | HubRows | Part | Responses | Dataset
-
-
 class Scores(Artefact):
     """Readings of responses; judging again generates nothing again."""
 
@@ -213,6 +210,9 @@ class Scores(Artefact):
     version: int
     judge: str = ""
     inputs: dict[str, Responses] = Field(default_factory=dict)
+
+
+Input = FileRef | HubRef | HubRows | Part | Responses | Dataset | Scores
 
 
 def _fields(record: Record) -> dict[str, Any]:

@@ -110,7 +110,7 @@ def plan(file: Path) -> Plan:
         Reading(t, prompt, scores)
         for t in trained
         for prompt in study.eval_system_prompts
-        for scores in evals.of(t.checkpoint, prompt)
+        for scores in evals.of(t.arm, t.seed, prompt)
     )
     return Plan(study=study, located=located, base=base, trained=trained, readings=readings)
 

@@ -1,0 +1,61 @@
+"""Which items an eval asks: named by content, and said in the table; a published one only in the published bytes."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from identity_em import battery
+from identity_em.errors import StudyError
+from identity_em.resources import resource
+from identity_em.study.artefacts import Prompts
+from tests.study.test_plan import planned
+
+POCKET = resource("pocket", "data/truthfulqa.jsonl")
+
+
+def prompts(tmp_path: Path, **given: object) -> Prompts:
+    """What a study of TruthfulQA alone plans to ask."""
+    return planned(tmp_path, evals=[{"truthfulqa": given}], checks=[]).readings[0].scores.responses.prompts
+
+
+def label(asked: Prompts) -> str:
+    return battery.get(asked.name).label(asked)
+
+
+def test_the_version_says_whose_items_were_asked(tmp_path: Path) -> None:
+    (tmp_path / "mine.jsonl").write_bytes(POCKET.read_bytes())
+    assert label(prompts(tmp_path, items="pocket")) == "1 pocket"
+    assert label(prompts(tmp_path, items="pocket:truthfulqa.jsonl")) == "1 pocket"
+    assert label(prompts(tmp_path, items="mine.jsonl")) == "1 file"
+    assert label(prompts(tmp_path, items={"hub": "some/set", "revision": "abc"})) == "1 hub"
+
+
+def test_a_published_instrument_is_taken_by_its_checksum(tmp_path: Path, reference: Path) -> None:
+    copy = reference / "instruments" / "TruthfulQA.csv"
+    assert label(prompts(tmp_path, instrument="published", file=str(copy))) == "1 published truthfulqa-790"
+
+
+def test_a_copy_that_differs_in_a_byte_is_refused_with_both_checksums(tmp_path: Path) -> None:
+    (tmp_path / "copy.csv").write_bytes(POCKET.read_bytes())
+    with pytest.raises(StudyError) as caught:
+        prompts(tmp_path, instrument="published", file="copy.csv")
+    from identity_em.study.artefacts import sha256_of
+
+    assert sha256_of(POCKET) in str(caught.value)
+    assert "b8d8ef1e12f98b4f2a9f47abc9765da0640b182b6c5d9b92f0c1a1f2f1e02e5c" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({}, "`items`"),
+        ({"instrument": "published"}, "`file`"),
+        ({"instrument": "public", "file": "x"}, "instrument: public"),
+        ({"instrument": "published", "items": "pocket"}, "instrument: published"),
+        ({"items": 3}, "items 3"),
+    ],
+)
+def test_items_that_cannot_be_found_are_one_clear_line(tmp_path: Path, given: dict[str, Any], says: str) -> None:
+    with pytest.raises(StudyError, match=says):
+        prompts(tmp_path, **given)
