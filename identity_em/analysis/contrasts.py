@@ -81,9 +81,12 @@ class Difference(Record):
             return f"{self._said}: {said[0]} [{said[1]}, {said[2]}{level}]"
         near, far = sorted((abs(low), abs(high)))
         # An interval that misses zero by less than the last digit must not be printed as touching it.
-        digits = 2 if near >= 0.005 else 4 if near >= 0.00005 else 6
+        digits = 2 if near >= 0.005 else 3
+        # An end that would be rounded to nought is not nought.
+        closest = f"{near:.{digits}f}" if near >= 0.0005 else "above 0"
+        size = f"{abs(mean):.{digits}f}" if abs(mean) >= 0.0005 else "under 0.001"
         within = f", yet equivalent within {self.margin:.2f}" if self.equivalent else ""
-        return f"{self.direction} by {abs(mean):.{digits}f} [{near:.{digits}f}, {far:.{digits}f}]{within}"
+        return f"{self.direction} by {size} [{closest}, {far:.{digits}f}]{within}"
 
     @property
     def _said(self) -> str:

@@ -14,6 +14,8 @@ from identity_em.report.content import Page
 from identity_em.report.sections import page
 from identity_em.report.view import View
 
+_DRAWING = (".svg", ".pdf", ".csv")
+
 
 def build(source: Path, out: Path, *, cross_check: bool = False) -> Path:
     """Write `report.html`, `report.md`, `figures/` and `tables/` into `out` from one tidy table.
@@ -62,11 +64,19 @@ def _write(made: Page, out: Path) -> Path:
         files[f"figures/{figure.name}.pdf"] = pdf.render(figure.drawing.standalone)
         files[f"figures/{figure.name}.csv"] = figure.csv
     files |= {f"tables/{name}": text for name, text in latex.tables(made).items()}
+    _clear(out)
     for name, content in files.items():
         path = out / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return out / "report.html"
+
+
+def _clear(out: Path) -> None:
+    """Remove an earlier report's tables and figures (a drawing, its PDF and its data), and nobody else's files."""
+    drawings = [path for path in out.glob("figures/*.svg") if path.with_suffix(".csv").is_file()]
+    for path in [*out.glob("tables/[0-9][0-9]-*.tex"), *(d.with_suffix(s) for d in drawings for s in _DRAWING)]:
+        path.unlink(missing_ok=True)
 
 
 def render(made: Page) -> str:
