@@ -93,7 +93,7 @@ def _explained(
         checkpoints=checkpoints,
         barred=gates.barred(readings, arm, stratum),
         rows=tuple(json.loads(rows[list(_SHOWN)].to_json(orient="records", double_precision=15))),
-        places=tuple(_places(store, checkpoints)) if store else (),
+        places=tuple(_places(store, checkpoints, stratum)) if store else (),
     )
 
 
@@ -108,16 +108,30 @@ def _mean(rows: pd.DataFrame) -> float | None:
     return float(by_item.groupby("seed").mean().mean())
 
 
-def _places(store: Path, checkpoints: dict[str, str]) -> Iterator[tuple[str, str]]:
-    wanted = set(checkpoints.values())
+def _places(store: Path, checkpoints: dict[str, str], stratum: Stratum) -> Iterator[tuple[str, str]]:
+    """Where the cell's checkpoints, their datasets and their answers lie in the store."""
     for seed, key in checkpoints.items():
         folder = store / "checkpoint" / key[:2] / key
         if (folder / "manifest.json").is_file():
             yield f"checkpoint of seed {seed} (settings in manifest.json)", str(folder)
-            dataset = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["record"].get("dataset")
+            dataset = _parent(_record(folder), "dataset")
             if dataset:
                 yield f"dataset of its last stage (seed {seed})", str(store / "dataset" / dataset[:2] / dataset)
+    seeds = {key: seed for seed, key in checkpoints.items()}
     for manifest in sorted((store / "responses").glob("*/*/manifest.json")):
-        record = json.loads(manifest.read_text(encoding="utf-8"))["record"]
-        if record.get("checkpoint") in wanted:
-            yield "prompts and answers (answers.jsonl)", str(manifest.parent)
+        record = _record(manifest.parent)
+        seed = seeds.get(_parent(record, "checkpoint"))
+        prompts = record.get("prompts", {})
+        authors = (stratum.author or "", None)
+        if seed is not None and prompts.get("name") == stratum.eval and prompts["params"].get("author") in authors:
+            yield f"prompts and answers of seed {seed} (answers.jsonl)", str(manifest.parent)
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    record: dict[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["record"]
+    return record
+
+
+def _parent(record: dict[str, Any], kind: str) -> str:
+    """The key of a record's parent, which it names by kind; "" where it has none."""
+    return str((record.get(kind) or {}).get(kind, ""))

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from identity_em.analysis import explain
+from identity_em.analysis.readings import Readings
 from identity_em.analysis.table import read
 from tests.faults.conftest import Place, ended, kills
 
@@ -152,3 +154,17 @@ def test_the_table_of_a_finished_study_is_whole(undisturbed: Place) -> None:
     assert meta.study == "The pocket world, three arms"
     assert set(frame["arm"]) == {"base", "em", "em -> sgtr"}
     assert frame["score"].isna().equals(frame["unscored"].notna())
+
+
+def test_from_a_number_of_a_real_study_to_its_checkpoint_dataset_and_answers(undisturbed: Place) -> None:
+    frame, meta = read(undisturbed.table)
+    readings = Readings(frame, meta)
+    for stratum in (s for s in readings.strata if not s.shortcut):
+        found = explain.explain(frame, meta, explain.name(("em",), stratum), store=undisturbed.store)
+        assert found.recomputed == pytest.approx(found.estimate.mean, abs=1e-12)
+        for seed in found.checkpoints:
+            named = {what.split(" (")[0]: Path(where) for what, where in found.places if f"seed {seed}" in what}
+            assert (named[f"checkpoint of seed {seed}"] / "adapter" / "adapter_model.safetensors").is_file()
+            assert (named["dataset of its last stage"] / "rows.jsonl").is_file()
+            answers = (named[f"prompts and answers of seed {seed}"] / "answers.jsonl").read_text(encoding="utf-8")
+            assert found.rows[0]["item"] in answers
