@@ -120,11 +120,11 @@ def _places(store: Path, checkpoints: dict[str, str], stratum: Stratum) -> Itera
     seeds = {key: seed for seed, key in checkpoints.items()}
     for manifest in sorted((store / "responses").glob("*/*/manifest.json")):
         record = _record(manifest.parent)
-        seed = seeds.get(_parent(record, "checkpoint"))
+        who = seeds.get(_parent(record, "checkpoint"))
         prompts = record.get("prompts", {})
         authors = (stratum.author or "", None)
-        if seed is not None and prompts.get("name") == stratum.eval and prompts["params"].get("author") in authors:
-            yield f"prompts and answers of seed {seed} (answers.jsonl)", str(manifest.parent)
+        if who is not None and prompts.get("name") == stratum.eval and prompts["params"].get("author") in authors:
+            yield f"prompts and answers of seed {who} (answers.jsonl)", str(manifest.parent)
 
 
 def _record(folder: Path) -> dict[str, Any]:
