@@ -8,8 +8,10 @@ The tree (exit code of the command line in brackets)::
     │   ├── DataError             a dataset, corpus, summaries or items file
     │   ├── ConfigError           Axolotl settings
     │   ├── DamagedArtefact       a stored folder or table is not what its manifest says
+    │   ├── RefusedRequest        a server of models does not take a request as it is put
     │   └── MissingEnvironment    a program or environment that is needed is not there
     ├── TrainingFailed [1]        a stage did not prove its success
+    ├── ServerFailed [1]          a server of models gave up; what it answered is kept
     └── GateFailed [1]            a check that the instrument makes on itself did not pass
 
 The library raises; only cli.py prints and exits.
@@ -66,8 +68,16 @@ class MissingEnvironment(InputError):
     """A program, environment or key that is needed is not there."""
 
 
+class RefusedRequest(InputError):
+    """A server of models does not take a request as it is put."""
+
+
 class TrainingFailed(IdentityEmError):
     """A stage did not prove its success (FACTS 1, trap 3)."""
+
+
+class ServerFailed(IdentityEmError):
+    """A server of models did not answer, however often it was asked; what it answered before is kept."""
 
 
 class GateFailed(IdentityEmError):

@@ -20,7 +20,7 @@ CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
 GIGABYTES = 6  # Source: FACTS 1, 4.3 GB installed on a CPU, and room to unpack
 UNFINISHED = "identity-em-unfinished"  # lies in the folder while it is being made
 _MAIN = ("torch", "transformers", "peft", "datasets", "pandas", "pyarrow", "scipy", "matplotlib")
-_OPTIONAL = {"inspect-ai": "generated tasks", "openai": "hosted models", "lm-eval": "`make bench`"}
+_OPTIONAL = {"inspect-ai": "generated tasks", "lm-eval": "`make bench`"}
 _FREEZE = (
     "import json; from importlib.metadata import distributions as d; "
     "print(json.dumps(sorted({f'{x.name}=={x.version}' for x in d()}, key=str.lower)))"
