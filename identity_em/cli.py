@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from identity_em import cli_tables
+from identity_em import cli_models, cli_tables
 from identity_em.errors import IdentityEmError
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def run(
     workers: WorkersOption = _WORKERS,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
+    served: Annotated[str | None, typer.Option(envvar="IDENTITY_EM_SERVED", help="A server that answers.")] = None,
 ) -> None:
     """Train and measure everything a study wants and is not there yet, then write table and report.
 
@@ -73,12 +74,14 @@ def run(
     from identity_em import display
     from identity_em.engine import study as engine
 
-    planned = _plan(study)
+    planned = _plan(study, served=served is not None)
     started = time.monotonic()
     console = None if quiet or as_json else Console(stderr=True)
     try:
         with display.progress(planned, workers, console) as tell:
-            done = engine.run_study(planned, store, out or Path("results") / planned.study.name, workers, tell)
+            done = engine.run_study(
+                planned, store, out or Path("results") / planned.study.name, workers, tell, served=served
+            )
     except KeyboardInterrupt:
         _fail("stopped; what is finished is kept, and the same command goes on from there")
         raise typer.Exit(130) from None
@@ -88,7 +91,7 @@ def run(
 @app.command()
 def demo(store: StoreOption = _STORE, workers: WorkersOption = _WORKERS, quiet: QuietOption = False) -> None:
     """Run the built-in `pocket` study: the whole matrix on this machine's CPU, in a few minutes."""
-    run("pocket", store=store, out=None, workers=workers, quiet=quiet, as_json=False)
+    run("pocket", store=store, out=None, workers=workers, quiet=quiet, as_json=False, served=None)
 
 
 @app.command()
@@ -164,6 +167,8 @@ def build(
 
 app.command("report")(cli_tables.report)
 app.command("explain")(cli_tables.explain)
+app.command("serve")(cli_models.serve)
+setup_app.command("vllm")(cli_models.setup_vllm)
 
 
 @app.command()
@@ -203,10 +208,10 @@ def main() -> None:
         sys.exit(141)
 
 
-def _plan(study: str) -> "Plan":
+def _plan(study: str, *, served: bool = False) -> "Plan":
     from identity_em.study import plan as planning
 
-    return planning.plan(planning.find(study))
+    return planning.plan(planning.find(study), serving="served" if served else None)
 
 
 def _conclude(done: "Finished", seconds: float, *, quiet: bool, as_json: bool) -> None:

@@ -85,12 +85,15 @@ class Answer(Record):
     Attributes:
         probabilities: Exact probability of each option over all its single-token forms (0..1, same order as
             the question's options); empty for open questions.
-        option_mass: Their sum (0..1); None for open questions.
+        hidden: How much more each option may hold (0..1), where a server lists its likeliest tokens only: an option's
+            probability lies between its `probabilities` and that plus this. Empty where they are exact.
+        option_mass: The sum of `probabilities` (0..1); None for open questions.
         text: The generated text; None where the probabilities sufficed.
         sample: Index of the sample (0 for exact probabilities).
     """
 
     probabilities: tuple[float, ...] = ()
+    hidden: tuple[float, ...] = ()
     option_mass: float | None = None
     text: str | None = None
     sample: int = 0
@@ -105,6 +108,8 @@ class Score(Record):
         unscored: Why there is no score; None where there is one.
         answer: The label chosen, or the text.
         judge: Who read it ("" for a closed rule).
+        half_width: Half the interval that `score` is the middle of, where a server hid a part of the probabilities;
+            None where nothing was hidden.
     """
 
     item: str
@@ -118,6 +123,7 @@ class Score(Record):
     comparator: str = ""
     judge: str = ""
     option_mass: float | None = None
+    half_width: float | None = Field(default=None, ge=0, le=0.5)
     answer: str = ""
 
 

@@ -10,14 +10,15 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of real Axolotl runs are skipped, saying so, where its environment is not there."""
-    from identity_em.training.environment import find_trainer
+    """Tests of real Axolotl and vLLM are skipped, saying so, where their environment is not there."""
+    from identity_em.training.environment import TRAINER, VLLM
 
-    if find_trainer() is None:
-        mark = pytest.mark.skip(reason="no trainer environment: run `identity-em setup trainer`")
-        for item in items:
-            if "axolotl" in item.keywords:
-                item.add_marker(mark)
+    for keyword, needed in (("axolotl", TRAINER), ("vllm", VLLM)):
+        if needed.find() is None:
+            mark = pytest.mark.skip(reason=f"no {needed.name} environment: run `identity-em setup {needed.name}`")
+            for item in items:
+                if keyword in item.keywords:
+                    item.add_marker(mark)
 
 
 @pytest.fixture(scope="session")

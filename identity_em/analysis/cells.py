@@ -28,6 +28,8 @@ class Quality(Record):
             asked in one of them, between those asked in either; None for one order.
         order_error: Its standard error.
         option_mass: Mean probability on all options; None where it was not measured.
+        hidden: Share of scored rows that are the middle of an interval, since a server hid a part.
+        half_width: Mean half width of those intervals; None where there are none.
         above_half: Share of scored rows above .5 (for a probability of the right option: the accuracy).
     """
 
@@ -37,6 +39,8 @@ class Quality(Record):
     order_error: float | None = None
     option_mass: float | None = None
     above_half: float | None = None
+    hidden: float = 0.0
+    half_width: float | None = None
 
     @property
     def unscored(self) -> float:
@@ -64,6 +68,7 @@ class Cells:
                 "order": frame["order"].to_numpy(),
                 "score": frame["score"].to_numpy(dtype=np.float64),
                 "mass": frame["option_mass"].to_numpy(dtype=np.float64),
+                "half": frame["half_width"].to_numpy(dtype=np.float64),
             }
         )
         by_order = plain.groupby(["cell", "item", "seed", "order"])["score"].mean().unstack("order")
@@ -120,8 +125,10 @@ def _qualities(plain: pd.DataFrame, by_order: pd.DataFrame, keys: list[Key]) -> 
             order_error=_known(e),
             option_mass=_known(m),
             above_half=_known(a),
+            hidden=float(n / scored) if scored else 0.0,
+            half_width=_known(h),
         )
-        for key, rows, scored, b, e, m, a in zip(
+        for key, rows, scored, b, e, m, a, n, h in zip(
             keys,
             cells["score"].size().to_numpy(),
             cells["score"].count().to_numpy(),
@@ -129,6 +136,8 @@ def _qualities(plain: pd.DataFrame, by_order: pd.DataFrame, keys: list[Key]) -> 
             error,
             cells["mass"].mean().to_numpy(dtype=np.float64),
             cells["above"].mean().to_numpy(dtype=np.float64),
+            cells["half"].count().to_numpy(),
+            cells["half"].mean().to_numpy(dtype=np.float64),
             strict=True,
         )
     }

@@ -16,7 +16,7 @@ from identity_em.analysis.stats import Estimate
 from identity_em.errors import DataError
 from identity_em.records import Record
 
-_SHOWN = ("seed", "dimension", "item", "order", "sample", "score", "unscored", "option_mass", "answer")
+_SHOWN = ("seed", "dimension", "item", "order", "sample", "score", "unscored", "option_mass", "half_width", "answer")
 
 
 class Explained(Record):

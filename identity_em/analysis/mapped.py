@@ -26,6 +26,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "comparator": "",
     "judge": "",
     "option_mass": None,
+    "half_width": None,
     "answer": "",
     "seed": None,
 }
@@ -113,7 +114,7 @@ def _ours(theirs: pd.DataFrame, mapping: Mapping, source: Path) -> pd.DataFrame:
         frame[name] = value
     for name, column in mapping.columns.items():
         frame[name] = theirs[column]
-    for name in ("score", "option_mass", "seed", "order", "sample"):
+    for name in ("score", "option_mass", "half_width", "seed", "order", "sample"):
         frame[name] = _numbers(frame[name], name, source)
     low, high = mapping.scale
     frame["score"] = (frame["score"] - low) / (high - low)

@@ -110,6 +110,7 @@ def _read(file: Path, named: released.Named, corpus: str, author: str, comparato
         "comparator": comparator,
         "judge": "",
         "option_mass": None,
+        "half_width": None,
     }
     frame = frame.assign(**cell)
     frame["seed"] = pd.array([named.seed] * len(frame), dtype="Int64")

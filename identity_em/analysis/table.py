@@ -71,10 +71,12 @@ SCHEMA: Final = pa.schema(
         pa.field("score", _REAL),  # 0..1; for probes P(target) / option mass; null where unscored
         pa.field("unscored", _TEXT),  # the reason; null where there is a score
         pa.field("option_mass", _REAL),
+        pa.field("half_width", _REAL),  # of the interval that score is the middle of; null where nothing was hidden
         pa.field("answer", _TEXT, nullable=False),
     ]
 )
 COLUMNS: Final[tuple[str, ...]] = tuple(SCHEMA.names)
+_LATER: Final = {"half_width"}  # tables of before served models lack it: nothing was hidden then
 
 _METADATA = b"identity_em"
 _FORMAT = 1
@@ -118,7 +120,8 @@ def read(path: Path) -> tuple[pd.DataFrame, Meta]:
     if not path.is_file():
         raise DataError(found="no such file", wanted="a table (.parquet)", do="check the path", file=path)
     content, stamp = _load(path)
-    if tuple(content.schema.names) != COLUMNS or content.schema.types != SCHEMA.types:
+    fields = [field for field in SCHEMA if field.name not in _LATER or field.name in content.schema.names]
+    if content.schema.names != [f.name for f in fields] or content.schema.types != [f.type for f in fields]:
         _damaged(path, f"columns {', '.join(content.schema.names)[:200]}", f"the columns {', '.join(COLUMNS)}")
     try:
         digest = content_hash(content, stamp["meta"])
@@ -136,11 +139,11 @@ def tidy(frame: pd.DataFrame) -> pd.DataFrame:
     Raises:
         DataError: Columns are missing or unknown, or a value is not what its column holds.
     """
-    if set(frame.columns) != set(COLUMNS):
+    if set(frame.columns) | _LATER != set(COLUMNS):
         missing, extra = sorted(set(COLUMNS) - set(frame.columns)), sorted(set(map(str, frame.columns)) - set(COLUMNS))
         _untidy(f"columns missing {missing}, unknown {extra}", f"exactly {', '.join(COLUMNS)}")
     try:
-        normal = _normal(frame.loc[:, list(COLUMNS)])
+        normal = _normal(frame)
     except (TypeError, ValueError) as error:
         _untidy(f"a value of another type ({error})", "whole numbers in seed, order, sample; numbers in score")
     _validate(normal)
@@ -189,6 +192,7 @@ def _validate(frame: pd.DataFrame) -> None:
 
 def _normal(frame: pd.DataFrame) -> pd.DataFrame:
     columns = {}
+    frame = frame.reindex(columns=list(COLUMNS))
     for field in SCHEMA:
         kind = {_WHOLE: "Int64" if field.nullable else "int64", _REAL: "float64", _TEXT: "str"}[field.type]
         column = frame[field.name]

@@ -17,7 +17,7 @@ from identity_em.study.plan import Plan
 
 _BLANK: dict[str, Any] = {
     "order": 0, "sample": 0, "dimension": "", "author": "", "comparator": "", "judge": "", "answer": "",
-    "unscored": None, "option_mass": None,
+    "unscored": None, "option_mass": None, "half_width": None,
 }  # fmt: skip
 
 

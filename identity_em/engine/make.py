@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from identity_em import battery, provenance
+from identity_em.engine.answering import Answering, journal
 from identity_em.interventions import articles, direct, recipes, summaries, system_prompts, wordings
 from identity_em.interventions import folder as dataset_folder
 from identity_em.models import answers as answer_file
@@ -39,11 +40,11 @@ SCORES = "scores.jsonl"
 class Workshop:
     """One process's warm tools: a trainer and a resident model, each started when first needed."""
 
-    def __init__(self, store: Store, trainer: Path | None) -> None:
+    def __init__(self, store: Store, trainer: Path | None, served: str | None = None) -> None:
         self.store = store
         self._python = trainer
         self._trainer: Any = None
-        self._resident: Any = None
+        self._answering = Answering(store, served)
 
     def make(self, artefact: Artefact) -> Outcome:
         """Make one artefact whose parents are there; `busy` where another maker holds it.
@@ -61,6 +62,8 @@ class Workshop:
                 return "reused"
             started = time.time()
             self.store.write(artefact, lambda folder: self._facts(artefact, folder, started))
+            if isinstance(artefact, Responses):
+                journal(self.store, artefact).unlink(missing_ok=True)
         return "made"
 
     def close(self) -> None:
@@ -115,7 +118,7 @@ class Workshop:
             trained = self._trainer.train(job)
         from identity_em.models import gate
 
-        model = self._model(checkpoint)
+        model = self._answering.resident(checkpoint.base)
         if not trained.dropped:
             gate.check_tokens(model.tokenizer, job.rows, trained.rendered_sha256, block=checkpoint.block)
         agreement = gate.check(model, (*job.chain, job.out), checkpoint.chain, job.out)
@@ -144,15 +147,14 @@ class Workshop:
             prompt = responses.system_prompt
             block = prompt.block
             questions = [q.model_copy(update={"messages": system_prompts.apply(q.messages, prompt)}) for q in questions]
-        model = self._model(responses.checkpoint)
-        model.use(self._chain(responses.checkpoint), responses.checkpoint.chain)
+        model = self._answering.of(responses, self._chain(responses.checkpoint))
         if responses.sampling is None:
             answers = model.probabilities(questions, block=block)
         else:
             texts = model.generate(questions, responses.sampling, responses.seed, block=block)
             questions, answers = answer_file.sampled(questions, texts)
         answer_file.write(questions, answers, folder / ANSWERS)
-        return {"questions": len(questions)}
+        return {"questions": len(questions), **self._answering.facts(responses, answers)}
 
     def _scores(self, scores: Scores, folder: Path) -> dict[str, Any]:
         asked = battery.get(scores.eval)
@@ -209,15 +211,6 @@ class Workshop:
 
     def _chain(self, checkpoint: Checkpoint) -> tuple[Path, ...]:
         return tuple(self.store.open(c) / ADAPTER for c in checkpoint.lineage)
-
-    def _model(self, checkpoint: Checkpoint) -> Any:
-        """The resident model of the checkpoint's base, loaded once."""
-        from identity_em.models.resident import Resident
-
-        if self._resident is None or self._resident.base != checkpoint.base:
-            self._resident = None
-            self._resident = Resident(checkpoint.base)
-        return self._resident
 
     @contextmanager
     def _scratch(self, artefact: Artefact) -> Iterator[Path]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from identity_em.engine import assemble, preflight
+from identity_em.engine import answering, assemble, preflight
 from identity_em.engine.local import Local
 from identity_em.engine.run import Engine, Progress, run
 from identity_em.store import Store
@@ -13,6 +13,9 @@ from identity_em.study.plan import Plan
 from identity_em.training import environment
 
 TABLE = "table.parquet"
+_WAITING = (
+    "trained; the answers wait for a server: `identity-em serve STUDY`, then `identity-em run STUDY --served URL`"
+)
 
 
 @dataclass(frozen=True)
@@ -32,30 +35,38 @@ class Finished:
     exit_code: int
 
 
-def run_study(plan: Plan, root: Path, out: Path, workers: int, tell: Callable[[Progress], None]) -> Finished:
+def run_study(
+    plan: Plan, root: Path, out: Path, workers: int, tell: Callable[[Progress], None], *, served: str | None = None
+) -> Finished:
     """Make what is missing, then write table and report.
+
+    Args:
+        served: Address of the server that answers; a study to be served is only trained without it.
 
     Raises:
         InputError: Something needed is not there or cannot be used; nothing was written.
     """
     store = Store(root)
     preflight.check(plan, store)
+    if served is not None:
+        answering.check(plan, store, served)
     trainer = environment.require_trainer() if any(not store.has(c) for c in plan.trainings) else None
     store.check_writable()
     store.sweep()
 
     def start(left: int) -> Engine:
-        return Local(root, workers=min(workers, left), trainer=trainer)
+        return Local(root, workers=min(workers, left), trainer=trainer, served=served)
 
-    progress = run(plan.artefacts, store, start, tell=tell)
+    waiting = plan.served and served is None
+    progress = run(plan.before_serving if waiting else plan.artefacts, store, start, tell=tell)
     missing = assemble.write(plan, store, out / TABLE)
     from identity_em import report
 
     path = report.build(out / TABLE, out) if missing < len(plan.readings) else None
-    return _finished(plan, progress, path, out)
+    return _finished(plan, progress, path, out, waiting=waiting)
 
 
-def _finished(plan: Plan, progress: Progress, report: Path | None, out: Path) -> Finished:
+def _finished(plan: Plan, progress: Progress, report: Path | None, out: Path, *, waiting: bool) -> Finished:
     names = plan.labels()
     failures = [f"{names.get(key, key[:12])}: {done.error}" for key, done in progress.failed.items()]
     remade = [f"set aside and made again: {line}" for line in progress.remade]
@@ -72,4 +83,6 @@ def _finished(plan: Plan, progress: Progress, report: Path | None, out: Path) ->
         "report": report and str(report),
     }
     code = max((done.exit_code for done in progress.failed.values()), default=0)
-    return Finished(report=report, summary=summary, errors=(*remade, *failures), exit_code=code)
+    return Finished(
+        report=report, summary=summary, errors=(*remade, *failures, *([_WAITING] if waiting else [])), exit_code=code
+    )

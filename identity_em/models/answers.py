@@ -9,11 +9,13 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from identity_em.errors import DamagedArtefact
-from identity_em.records import Answer, Question
+from identity_em.records import Answer, Question, Sampling
 
 # Below this much probability on the options, the next token says more about format than about choice: what
 # is left is a minority of what the model would write, so it is generated and parsed instead (DESIGN 5.4).
 OPTION_MASS_GATE = 0.5
+# What is generated there: room for "The answer is Summary 2" and the like.
+FALLBACK = Sampling(temperature=0.0, max_new_tokens=16)
 
 
 def sampled(questions: Sequence[Question], texts: Sequence[Sequence[str]]) -> tuple[list[Question], list[Answer]]:

@@ -14,7 +14,7 @@ from identity_em.chat import prompt_ids
 from identity_em.errors import InputError
 from identity_em.models import generation
 from identity_em.models.adapters import Adapters, unfit
-from identity_em.models.answers import OPTION_MASS_GATE
+from identity_em.models.answers import FALLBACK, OPTION_MASS_GATE
 from identity_em.models.batches import batches, shared_batches
 from identity_em.models.forward import next_logits
 from identity_em.models.loading import load_model, load_tokenizer, turn_ends
@@ -25,8 +25,6 @@ from identity_em.training import lora
 
 # Tokens in one batch: enough to fill the arithmetic units, few enough to stay in a CPU's cache.
 _BATCH_TOKENS = {"cpu": 2048, "cuda": 32768}
-# What is generated where the next token does not answer: room for "The answer is Summary 2" and the like.
-_FALLBACK = Sampling(temperature=0.0, max_new_tokens=16)
 
 
 class Resident:
@@ -170,7 +168,7 @@ class Resident:
     def _fall_back(self, answers: dict[int, Answer], questions: Sequence[Question], *, block: bool) -> None:
         """Give a text to the answers whose option mass is below the gate."""
         rows = [row for row in sorted(answers) if (answers[row].option_mass or 0.0) < OPTION_MASS_GATE]
-        texts = self.generate([questions[row] for row in rows], _FALLBACK, 0, block=block)
+        texts = self.generate([questions[row] for row in rows], FALLBACK, 0, block=block)
         for row, (text,) in zip(rows, texts, strict=True):
             answers[row] = answers[row].model_copy(update={"text": text})
 

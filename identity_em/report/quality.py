@@ -15,6 +15,7 @@ from identity_em.report.view import View
 UNSCORED_BOUND: Final = 0.05
 BIAS_BOUND: Final = 0.10
 MASS_BOUND: Final = 0.90
+HIDDEN_BOUND: Final = 0.01
 
 _KINDS: Final = {
     "unread": "Answers not read",
@@ -89,6 +90,24 @@ def capability(view: View) -> Table | None:
     return Table(title="Capability beside misalignment", columns=columns, rows=rows, folded=len(rows) > 16)
 
 
+def hidden(view: View) -> Table | None:
+    """What servers hid of the probabilities, cell by cell; None where nothing was hidden."""
+    rows = tuple(
+        (
+            words.arm(c.arm),
+            words.title(view.meta, c.stratum),
+            c.stratum.prompt,
+            words.percent(c.quality.hidden),
+            words.number(c.quality.half_width),
+        )
+        for c in view.cells
+        if c.quality.hidden
+    )
+    columns = ("Arm", "Reading", "Prompt", "Scores that are the middle of an interval", "Mean half width")
+    title = "Probabilities a server hid"
+    return Table(title=title, columns=columns, rows=rows, words=frozenset({0, 1, 2}), folded=True) if rows else None
+
+
 def bounds() -> str:
     """The bounds past which nothing is compared, in words."""
     return (
@@ -119,6 +138,7 @@ def flag_words(table: Table, view: View) -> str:
     bounds = (
         f"unscored above {100 * UNSCORED_BOUND:.0f} %, order bias beyond ±{BIAS_BOUND:.2f}, or option mass below "
         f"{MASS_BOUND:.2f}"
+        + (f", or a part hidden by a server above ±{HIDDEN_BOUND:.2f} on average" if hidden(view) else "")
     )
     said = (
         f"{len(table.rows) or 'None'} of {len(view.cells)} cells {'is' if len(table.rows) == 1 else 'are'} past a bound"
@@ -130,7 +150,8 @@ def _past(quality: Quality) -> bool:
     bias, error = abs(quality.order_bias or 0.0), quality.order_error or 0.0
     thin = quality.option_mass is not None and quality.option_mass < MASS_BOUND
     # A bias within the error of its items is no bias.
-    return quality.unscored > UNSCORED_BOUND or (bias > BIAS_BOUND and bias > gates.SURE * error) or thin
+    wide = quality.hidden * (quality.half_width or 0.0) > HIDDEN_BOUND
+    return quality.unscored > UNSCORED_BOUND or (bias > BIAS_BOUND and bias > gates.SURE * error) or thin or wide
 
 
 def matches(meta: Meta) -> Table:

@@ -228,6 +228,7 @@ def validity(view: View) -> Section:
         flagged,
         quality.unread(view),
         quality.capability(view),
+        quality.hidden(view),
         judges.agreement(view),
         quality.matches(view.meta),
         quality.every(view),

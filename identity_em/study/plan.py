@@ -1,9 +1,10 @@
 """Study -> every artefact wanted, parents first, shared ones once. No torch, no tokenizer, no network."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from identity_em.resources import resource
 from identity_em.study.artefacts import Artefact, BaseModelRef, Checkpoint, Responses, Scores
@@ -12,6 +13,7 @@ from identity_em.study.datasets import Datasets
 from identity_em.study.declared import Arm
 from identity_em.study.evals import Evals
 from identity_em.study.located import Located
+from identity_em.study.serving import served, trained_on
 from identity_em.study.spec import Study, load
 
 
@@ -48,6 +50,16 @@ class Plan:
         """Every artefact once, parents before children, trainings before what is asked of them."""
         checkpoints = [t.checkpoint for t in self.trained if not t.checkpoint.root]
         return tuple(_parents_first([*checkpoints, *(r.scores for r in self.readings)]))
+
+    @property
+    def served(self) -> bool:
+        """Whether a server answers the evals."""
+        return self.study.model.serving == "served"
+
+    @property
+    def before_serving(self) -> tuple[Artefact, ...]:
+        """The checkpoints and what they are made from: all that can be made without a server."""
+        return tuple(_parents_first(self.trainings))
 
     @property
     def trainings(self) -> list[Checkpoint]:
@@ -95,13 +107,18 @@ def find(study: str) -> Path:
     return path if path.suffix in (".yaml", ".yml") or path.is_file() else resource("presets", f"{study}.yaml")
 
 
-def plan(file: Path) -> Plan:
+def plan(file: Path, *, serving: Literal["resident", "served"] | None = None) -> Plan:
     """Read a study and plan it.
+
+    Args:
+        serving: Who answers the evals, instead of whom the study names.
 
     Raises:
         StudyError: Anything in the study, or a file it names, that cannot be used; nothing has been written.
     """
     study, located = load(file)
+    if serving is not None:
+        study = study.model_copy(update={"model": study.model.model_copy(update={"serving": serving})})
     base = resolve(study.model, located)
     datasets = Datasets(study, located, base)
     trained = tuple(_trained(study, datasets))
@@ -112,7 +129,19 @@ def plan(file: Path) -> Plan:
         for prompt in study.eval_system_prompts
         for scores in evals.of(t.arm, t.seed, prompt)
     )
+    if study.model.serving == "served":
+        readings = _served(located, trained, readings)
     return Plan(study=study, located=located, base=base, trained=trained, readings=readings)
+
+
+def _served(located: Located, trained: tuple[Trained, ...], readings: tuple[Reading, ...]) -> tuple[Reading, ...]:
+    if trained and trained[0].checkpoint.chain == "merge":
+        raise located.error(
+            ("model", "chain"), found="a merged chain for a server", wanted="adapters of one base",
+            do="use `chain: live`, or let the resident model answer",
+        )  # fmt: skip
+    kept = trained_on(t.checkpoint for t in trained)
+    return tuple(replace(reading, scores=served(reading.scores, kept)) for reading in readings)
 
 
 def _trained(study: Study, datasets: Datasets) -> Iterator[Trained]:

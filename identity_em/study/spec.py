@@ -21,6 +21,7 @@ class ModelSpec(Record):
         config: Name of a file in axolotl_configs/ whose overrides fit this base; it also says the precision.
         settings: Axolotl settings of every stage.
         chain: `live` evaluates what was trained without rounding; `merge` is C's route.
+        serving: Who answers the evals: this machine's `resident` model, or a server (`run --served URL`).
     """
 
     base: str
@@ -29,6 +30,7 @@ class ModelSpec(Record):
     config: str
     settings: dict[str, Any] = Field(default_factory=dict)
     chain: Literal["live", "merge"] = "live"
+    serving: Literal["resident", "served"] = "resident"
 
 
 class HubSpec(Record):

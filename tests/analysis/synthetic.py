@@ -161,6 +161,7 @@ def _cell(arm: tuple[str, ...], seed: int | None, prompt: str, reading: tuple[st
                 "score": None if lost else round(score, 6),
                 "unscored": "option mass below the gate" if lost else None,
                 "option_mass": 0.2 if lost else 0.98,
+                "half_width": None,
             })  # fmt: skip
     return rows
 
@@ -186,7 +187,7 @@ def _row(arm: tuple[str, ...], seed: int | None, prompt: str, reading: tuple[str
         "stages": json.dumps(list(arm)), "seed": seed, "eval": name, "eval_version": "1", "metric": metric,
         "dimension": "" if author else DIMENSIONS[item % 3], "eval_system_prompt": prompt, "item": f"item-{item:03d}",
         "order": order, "sample": 0, "author": author, "comparator": comparator, "judge": "", "score": None,
-        "unscored": None, "option_mass": None, "answer": "A",
+        "unscored": None, "option_mass": None, "half_width": None, "answer": "A",
     }  # fmt: skip
 
 

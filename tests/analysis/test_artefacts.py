@@ -52,7 +52,8 @@ def _rows(arm: tuple[str, ...], seed: int | None, name: str, metric: str, author
         "eval_version": "1", "metric": metric, "dimension": "", "eval_system_prompt": "default",
         "item": [f"i{i:03d}" for i in range(len(score))], "order": order, "sample": 0,
         "author": "base" if author and not arm else author, "comparator": other, "judge": "", "score": score,
-        "unscored": None, "option_mass": np.nan, "answer": np.where((score == 1) == (order == 0), "A", "B"),
+        "unscored": None, "option_mass": np.nan, "half_width": np.nan,
+        "answer": np.where((score == 1) == (order == 0), "A", "B"),
     })  # fmt: skip
 
 

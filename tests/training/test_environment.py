@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from identity_em import separate
 from identity_em.errors import MissingEnvironment
 from identity_em.training import environment
 
@@ -26,7 +27,7 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VIRTUAL_ENV", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(environment, "_try", lambda command, folder: False)  # no test installs anything
+    monkeypatch.setattr(separate, "_try", lambda command, folder: False)  # no test installs anything
 
 
 def test_where_there_is_none_the_error_says_how_to_get_one() -> None:
@@ -84,7 +85,7 @@ def test_a_failed_setup_names_its_log_and_is_not_found(tmp_path: Path, monkeypat
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / environment.UNFINISHED).touch()
     (tmp_path / "new" / "setup.log").write_text("ERROR: no matching distribution\n")
-    monkeypatch.setattr(environment, "_try", lambda command, folder: "venv" in command)
+    monkeypatch.setattr(separate, "_try", lambda command, folder: "venv" in command)
     with pytest.raises(MissingEnvironment, match=r"no matching distribution.*setup\.log"):
         environment.setup_trainer(tmp_path / "new")
     assert (tmp_path / "new" / environment.UNFINISHED).exists()
