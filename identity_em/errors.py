@@ -10,6 +10,8 @@ The tree (exit code of the command line in brackets)::
     │   ├── DamagedArtefact       a stored folder or table is not what its manifest says
     │   └── MissingEnvironment    a program or environment that is needed is not there
     ├── TrainingFailed [1]        a stage did not prove its success
+    ├── JudgeFailed [1]           a judge could not be asked, or its errors did not end
+    │   └── BudgetReached         what it may cost would be passed
     └── GateFailed [1]            a check that the instrument makes on itself did not pass
 
 The library raises; only cli.py prints and exits.
@@ -72,3 +74,11 @@ class TrainingFailed(IdentityEmError):
 
 class GateFailed(IdentityEmError):
     """A check that the instrument makes on itself did not pass."""
+
+
+class JudgeFailed(IdentityEmError):
+    """A judge could not be asked; what it said before is kept, and never is its failure a score."""
+
+
+class BudgetReached(JudgeFailed):
+    """The next question to a judge could pass the budget."""
