@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from identity_em import cli_tables
+from identity_em import cli_logs, cli_tables
 from identity_em.errors import IdentityEmError
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def run(
     store: StoreOption = _STORE,
     out: OutOption = None,
     workers: WorkersOption = _WORKERS,
+    budget: Annotated[float | None, typer.Option(min=0, help="Most dollars that judges may cost in all.")] = None,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -78,7 +79,7 @@ def run(
     console = None if quiet or as_json else Console(stderr=True)
     try:
         with display.progress(planned, workers, console) as tell:
-            done = engine.run_study(planned, store, out or Path("results") / planned.study.name, workers, tell)
+            done = engine.run_study(planned, store, out or Path("results") / planned.study.name, workers, tell, budget)
     except KeyboardInterrupt:
         _fail("stopped; what is finished is kept, and the same command goes on from there")
         raise typer.Exit(130) from None
@@ -88,7 +89,7 @@ def run(
 @app.command()
 def demo(store: StoreOption = _STORE, workers: WorkersOption = _WORKERS, quiet: QuietOption = False) -> None:
     """Run the built-in `pocket` study: the whole matrix on this machine's CPU, in a few minutes."""
-    run("pocket", store=store, out=None, workers=workers, quiet=quiet, as_json=False)
+    run("pocket", store=store, out=None, workers=workers, budget=None, quiet=quiet, as_json=False)
 
 
 @app.command()
@@ -164,6 +165,8 @@ def build(
 
 app.command("report")(cli_tables.report)
 app.command("explain")(cli_tables.explain)
+app.command("export-logs")(cli_logs.export_logs)
+app.command("view")(cli_logs.view)
 
 
 @app.command()

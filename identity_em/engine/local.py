@@ -52,10 +52,11 @@ class Local:
         store: Root of the store.
         workers: How many at a time, each single-threaded.
         trainer: Python of Axolotl's environment; None where nothing is to be trained.
+        purse: What judges may spend; None for no bound.
     """
 
-    def __init__(self, store: Path, *, workers: int, trainer: Path | None) -> None:
-        self._store, self._trainer = store, trainer
+    def __init__(self, store: Path, *, workers: int, trainer: Path | None, purse: Path | None = None) -> None:
+        self._store, self._trainer, self._purse = store, trainer, purse
         self._context = multiprocessing.get_context("spawn")
         self._workers = [self._start() for _ in range(workers)]
 
@@ -102,7 +103,7 @@ class Local:
 
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=serve, args=(theirs, self._store, self._trainer), daemon=False)
+        process = self._context.Process(target=serve, args=(theirs, self._store, self._trainer, self._purse))
         threads = os.environ.get("OMP_NUM_THREADS")
         os.environ["OMP_NUM_THREADS"] = "1"
         try:
@@ -126,7 +127,7 @@ def checkpoint_of(artefact: Artefact) -> str | None:
             return None
 
 
-def serve(pipe: Connection, root: Path, trainer: Path | None) -> None:
+def serve(pipe: Connection, root: Path, trainer: Path | None, purse: Path | None) -> None:
     """A worker's life: make what comes through the pipe until it closes."""
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -134,7 +135,7 @@ def serve(pipe: Connection, root: Path, trainer: Path | None) -> None:
     from identity_em.engine.make import Workshop
     from identity_em.store import Store
 
-    workshop = Workshop(Store(root), trainer)
+    workshop = Workshop(Store(root), trainer, purse)
     with suppress(EOFError, OSError):
         while True:
             artefact = pipe.recv()

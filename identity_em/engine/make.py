@@ -28,7 +28,8 @@ from identity_em.study.artefacts import (
     Responses,
     Scores,
 )
-from identity_em.tasks import judges
+from identity_em.tasks import judges, known_answers
+from identity_em.tasks.desk import Desk, Purse
 
 Outcome = Literal["made", "reused", "busy"]
 ADAPTER = "adapter"
@@ -39,8 +40,8 @@ SCORES = "scores.jsonl"
 class Workshop:
     """One process's warm tools: a trainer and a resident model, each started when first needed."""
 
-    def __init__(self, store: Store, trainer: Path | None) -> None:
-        self.store = store
+    def __init__(self, store: Store, trainer: Path | None, purse: Path | None = None) -> None:
+        self.store, self._purse = store, purse
         self._python = trainer
         self._trainer: Any = None
         self._resident: Any = None
@@ -159,7 +160,8 @@ class Workshop:
         prompts = scores.responses.prompts
         params = {**prompts.params, "judge": scores.judge}
         pairs = answer_file.read(self.store.open(scores.responses) / ANSWERS)
-        judged = zip(pairs, judges.verdicts(scores.judge, asked.rubrics, pairs), strict=True)
+        desk = Desk(self.store.root, bought_for=scores.key, purse=Purse(self._purse) if self._purse else None)
+        judged = zip(pairs, judges.verdicts(scores.judge, asked.rubrics, pairs, desk), strict=True)
         rows = [score for pair, verdicts in judged for score in asked.read(*pair, params, verdicts)]
         if asked.across is not None:
             rows += asked.across(pairs, params)
@@ -168,7 +170,7 @@ class Workshop:
         text = "".join(row.model_dump_json(exclude_defaults=True) + "\n" for row in rows)
         (folder / SCORES).write_text(text, encoding="utf-8")
         unscored = sum(row.score is None for row in rows)
-        return {"rows": len(rows), "unscored": unscored}
+        return {"rows": len(rows), "unscored": unscored, **known_answers.facts(scores, asked, desk)}
 
     def _questions(self, prompts: Prompts) -> list[Question]:
         inputs = self.inputs(prompts.inputs)

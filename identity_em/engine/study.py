@@ -9,7 +9,9 @@ from identity_em.engine import assemble, preflight
 from identity_em.engine.local import Local
 from identity_em.engine.run import Engine, Progress, run
 from identity_em.store import Store
+from identity_em.study.artefacts import Scores
 from identity_em.study.plan import Plan
+from identity_em.tasks.desk import FOLDER, Purse, spent
 from identity_em.training import environment
 
 TABLE = "table.parquet"
@@ -32,8 +34,13 @@ class Finished:
     exit_code: int
 
 
-def run_study(plan: Plan, root: Path, out: Path, workers: int, tell: Callable[[Progress], None]) -> Finished:
+def run_study(
+    plan: Plan, root: Path, out: Path, workers: int, tell: Callable[[Progress], None], budget: float | None = None
+) -> Finished:
     """Make what is missing, then write table and report.
+
+    Args:
+        budget: Dollars that the study's judges may cost in all, earlier runs included; None for no bound.
 
     Raises:
         InputError: Something needed is not there or cannot be used; nothing was written.
@@ -43,9 +50,10 @@ def run_study(plan: Plan, root: Path, out: Path, workers: int, tell: Callable[[P
     trainer = environment.require_trainer() if any(not store.has(c) for c in plan.trainings) else None
     store.check_writable()
     store.sweep()
+    purse = _purse(plan, store, budget)
 
     def start(left: int) -> Engine:
-        return Local(root, workers=min(workers, left), trainer=trainer)
+        return Local(root, workers=min(workers, left), trainer=trainer, purse=purse)
 
     progress = run(plan.artefacts, store, start, tell=tell)
     missing = assemble.write(plan, store, out / TABLE)
@@ -53,6 +61,15 @@ def run_study(plan: Plan, root: Path, out: Path, workers: int, tell: Callable[[P
 
     path = report.build(out / TABLE, out) if missing < len(plan.readings) else None
     return _finished(plan, progress, path, out)
+
+
+def _purse(plan: Plan, store: Store, budget: float | None) -> Path | None:
+    """The budget as the workers share it."""
+    if budget is None:
+        return None
+    purse = Purse(store.root / FOLDER / f"{plan.study.name}.budget.json")
+    purse.fill(budget, spent(store, (a.key for a in plan.artefacts if isinstance(a, Scores))))
+    return purse.path
 
 
 def _finished(plan: Plan, progress: Progress, report: Path | None, out: Path) -> Finished:

@@ -229,6 +229,7 @@ def validity(view: View) -> Section:
         quality.unread(view),
         quality.capability(view),
         judges.agreement(view),
+        judges.calibration(view),
         quality.matches(view.meta),
         quality.every(view),
     ]

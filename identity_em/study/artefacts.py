@@ -36,10 +36,8 @@ class FileRef(Record):
             DataError: The file is gone or has changed since.
         """
         if not self.path.is_file() or sha256_of(self.path) != self.sha256:
-            raise DataError(
-                file=self.path, found="a file that changed or went since the study was planned",
-                wanted=f"sha256 {self.sha256[:12]}...", do="run again, so that it is planned anew",
-            )  # fmt: skip
+            raise DataError(file=self.path, found="a file that changed or went since the study was planned",
+                            wanted=f"sha256 {self.sha256[:12]}...", do="run again, so that it is planned anew")  # fmt: skip
         return self.path
 
 
@@ -202,13 +200,14 @@ class Dataset(Artefact):
 
 
 class Scores(Artefact):
-    """Readings of responses; judging again generates nothing again."""
+    """Readings of responses; judging again generates nothing again. `rubrics` are digests of what a judge is told."""
 
     kind: ClassVar[str] = "scores"
     responses: Responses
     eval: str
     version: int
     judge: str = ""
+    rubrics: dict[str, str] = Field(default_factory=dict)
     inputs: dict[str, Responses] = Field(default_factory=dict)
 
 
@@ -216,8 +215,8 @@ Input = FileRef | HubRef | HubRows | Part | Responses | Dataset | Scores
 
 
 def _fields(record: Record) -> dict[str, Any]:
-    unkeyed: frozenset[str] = getattr(record, "unkeyed", frozenset())
-    return {name: _canonical(getattr(record, name)) for name in type(record).model_fields if name not in unkeyed}
+    left = getattr(record, "unkeyed", frozenset())
+    return {name: _canonical(getattr(record, name)) for name in type(record).model_fields if name not in left}
 
 
 def _canonical(value: Any) -> Any:

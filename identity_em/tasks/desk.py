@@ -42,11 +42,6 @@ class Call(Record):
     usd: float | None = None
 
 
-def digest(rubric: Rubric) -> str:
-    """A rubric's version and content, fit for a key."""
-    return f"{rubric.version}:{hashlib.sha256(rubric.model_dump_json().encode()).hexdigest()[:16]}"
-
-
 class Desk:
     """Where one judge works for one Scores.
 
@@ -98,7 +93,7 @@ class Desk:
     def _file(self, judge: str, rubric: Rubric) -> Path | None:
         if self.root is None:
             return None
-        name = hashlib.sha256(f"{judge}\n{digest(rubric)}".encode()).hexdigest()[:16]
+        name = hashlib.sha256(f"{judge}\n{rubric.digest}".encode()).hexdigest()[:16]
         return self.root / FOLDER / f"{rubric.name}-{name}.jsonl"
 
     def _load(self, path: Path | None) -> None:
@@ -109,7 +104,7 @@ class Desk:
 
 def identity(judge: str, rubric: Rubric, prompt: str) -> str:
     """A name for one thing asked of one judge under one rubric."""
-    return hashlib.sha256(f"{judge}\n{digest(rubric)}\n{prompt}".encode()).hexdigest()
+    return hashlib.sha256(f"{judge}\n{rubric.digest}\n{prompt}".encode()).hexdigest()
 
 
 def calls(path: Path) -> Iterator[Call]:
