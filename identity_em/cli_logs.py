@@ -17,7 +17,9 @@ _STORE = Path("store")
 
 def export_logs(
     study: Annotated[str, typer.Argument(help="A study file (YAML), or the name of a preset.")],
-    out: Annotated[Path | None, typer.Option("--out", help="Folder for the logs [default: results/STUDY/logs].")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the logs [default: results/STUDY/logs].")
+    ] = None,
     store: StoreOption = _STORE,
 ) -> None:
     """Write what a study asked and read as Inspect logs (.eval), one for each reading."""
@@ -35,7 +37,9 @@ def view(
     """Open Inspect's viewer on a study's answers, or on any folder of Inspect logs; Ctrl-C ends it."""
     folder = Path(target) if Path(target).is_dir() else _export(target, None, store)
     if not any(folder.rglob("*.eval")) and not any(folder.rglob("*.json")):
-        raise InputError(found="no logs", wanted="Inspect logs (.eval)", do="name a study or another folder", file=folder)
+        raise InputError(
+            found="no logs", wanted="Inspect logs (.eval)", do="name a study or another folder", file=folder
+        )
     from inspect_ai._view.view import view as serve
 
     serve(str(folder), host=host, port=port)

@@ -6,7 +6,6 @@ from typing import Any
 
 from identity_em.analysis.meta import JudgeMeta
 from identity_em.store import Store
-from identity_em.study.artefacts import Scores
 from identity_em.study.plan import Plan
 
 
@@ -26,9 +25,7 @@ def told(plan: Plan, store: Store) -> tuple[JudgeMeta, ...]:
     )
 
 
-def _one(
-    of: tuple[str, str], rubric: str, digest: str, facts: Sequence[dict[str, Any]], *, first: bool
-) -> JudgeMeta:
+def _one(of: tuple[str, str], rubric: str, digest: str, facts: Sequence[dict[str, Any]], *, first: bool) -> JudgeMeta:
     """One rubric's line; calls and cost are those of all the eval's rubrics, told in the first line."""
     spent: list[dict[str, Any]] = [found["judge"] for found in facts] if first else []
     priced = [one["usd"] for one in spent]

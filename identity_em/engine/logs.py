@@ -94,7 +94,9 @@ def log(plan: Plan, reading: Reading, store: Store, made: datetime) -> EvalLog:
         tags=[arm_name(reading.trained.arm)],
         viewer=ViewerConfig(trust_content=False),
     )
-    return EvalLog(status="success", eval=spec, results=_results(rows, scores.eval, samples), stats=stats, samples=samples)
+    return EvalLog(
+        status="success", eval=spec, results=_results(rows, scores.eval, samples), stats=stats, samples=samples
+    )
 
 
 def _told(reading: Reading) -> dict[str, Any]:
@@ -122,7 +124,11 @@ def _samples(pairs: Sequence[tuple[Question, Answer]], rows: Sequence[Score], ev
 
 
 def _sample(
-    question: Question, answers: Sequence[Answer], read: dict[_Place, list[Score]], eval_name: str, names: dict[str, int]
+    question: Question,
+    answers: Sequence[Answer],
+    read: dict[_Place, list[Score]],
+    eval_name: str,
+    names: dict[str, int],
 ) -> EvalSample:
     name = sample_id(question)
     names[name] += 1

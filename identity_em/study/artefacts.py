@@ -36,8 +36,8 @@ class FileRef(Record):
             DataError: The file is gone or has changed since.
         """
         if not self.path.is_file() or sha256_of(self.path) != self.sha256:
-            raise DataError(file=self.path, found="a file that changed or went since the study was planned",
-                            wanted=f"sha256 {self.sha256[:12]}...", do="run again, so that it is planned anew")  # fmt: skip
+            found, wanted = "a file that changed or went since the study was planned", f"sha256 {self.sha256[:12]}..."
+            raise DataError(file=self.path, found=found, wanted=wanted, do="run again, so that it is planned anew")
         return self.path
 
 
@@ -215,7 +215,7 @@ Input = FileRef | HubRef | HubRows | Part | Responses | Dataset | Scores
 
 
 def _fields(record: Record) -> dict[str, Any]:
-    left = getattr(record, "unkeyed", frozenset())
+    left: frozenset[str] = getattr(record, "unkeyed", frozenset())
     return {name: _canonical(getattr(record, name)) for name in type(record).model_fields if name not in left}
 
 

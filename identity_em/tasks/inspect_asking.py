@@ -48,7 +48,8 @@ def samples(questions: Sequence[Question], *, block: bool) -> list[Sample]:
 def sample_id(question: Question) -> str:
     """A question's name in a log."""
     about = [question.comparator, question.author, f"order-{question.order}" if question.options else ""]
-    return "/".join([question.item, *(part for part in about if part)])
+    # A slash would end the name in a link of the viewer's.
+    return ".".join([question.item, *(part for part in about if part)]).replace("/", "-")
 
 
 def messages(question: Question, *, block: bool) -> list[ChatMessage]:
