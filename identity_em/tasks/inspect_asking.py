@@ -88,7 +88,7 @@ def closed() -> Solver:
         state = await generate(state)
         question = question_of(state)
         answer = exact(question, state.output)
-        if (answer.option_mass or 0.0) < OPTION_MASS_GATE:
+        if (answer.option_mass or 0.0) < OPTION_MASS_GATE and answer.text is None:
             asked = [turn for turn in state.messages if turn.role != "assistant" or turn.source != "generate"]
             text = (await get_model().generate(asked, config=_FALLBACK)).completion
             answer = answer.model_copy(update={"text": text})
@@ -102,7 +102,7 @@ def exact(question: Question, output: ModelOutput) -> Answer:
     """Option probabilities: our own model's, exact; of others the sum over the likeliest tokens they tell."""
     told = (output.metadata or {}).get(EXACT)
     if told:
-        return Answer.model_validate({**told, "text": None})
+        return Answer.model_validate(told)
     logs = output.choices[0].logprobs if output.choices else None
     likely = (logs.content[0].top_logprobs or []) if logs and logs.content else []
     found = tuple(
