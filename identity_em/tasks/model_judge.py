@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import anyio
@@ -76,21 +77,26 @@ class ModelJudge:
 
     async def _ask_all(self, rubric: Rubric, prompts: Sequence[str]) -> None:
         """Ask many at once; after an error nothing more is asked, and what is on its way is kept."""
-        left, errors = iter(prompts), list[JudgeFailed]()
+        left, errors = deque(prompts), list[JudgeFailed]()
         async with anyio.create_task_group() as group:
             for _ in range(min(_AT_ONCE, len(prompts))):
                 group.start_soon(self._work, rubric, left, errors)
-        if errors:
-            raise errors[0]
+        failed = [error for error in errors if type(error) is JudgeFailed]
+        if failed or (errors and left):
+            raise (failed or errors)[-1]
 
-    async def _work(self, rubric: Rubric, left: Iterator[str], errors: list[JudgeFailed]) -> None:
-        for prompt in left:
+    async def _work(self, rubric: Rubric, left: deque[str], errors: list[JudgeFailed]) -> None:
+        while left and not any(type(error) is JudgeFailed for error in errors):
+            prompt = left.popleft()
             try:
                 await self._ask(rubric, prompt)
+            except BudgetReached as error:
+                # Others may still be within it, once those on their way have cost less than was set apart.
+                left.append(prompt)
+                errors.append(error)
+                return
             except JudgeFailed as error:
                 errors.append(error)
-            if errors:
-                return
 
     async def _ask(self, rubric: Rubric, prompt: str) -> None:
         apart = self._price.of(len(prompt) // _CHARS_PER_TOKEN, _TOKENS) if self._price else 0.0
@@ -150,6 +156,3 @@ def _first(content: Sequence[Logprob]) -> list[tuple[str, float]] | None:
 
 def _whole(fresh: int, cached: int | None) -> int:
     return fresh + (cached or 0)
-
-
-__all__ = ["SETTING", "BudgetReached", "ModelJudge", "grade", "verdict"]
