@@ -8,6 +8,7 @@ import pandas as pd
 
 from identity_em import battery, provenance
 from identity_em.analysis import table
+from identity_em.engine import judging
 from identity_em.engine.make import read_scores
 from identity_em.resources import folder
 from identity_em.store import Store
@@ -67,6 +68,7 @@ def meta(plan: Plan, store: Store, missing: int = 0) -> table.Meta:
         contrasts={n: table.ContrastMeta(**c.model_dump()) for n, c in study.contrasts.items()},
         checks=study.checks,
         evals={name: _eval(plan, name) for name, _ in study.eval_params},
+        judges=judging.told(plan, store),
         plan=table.PlanMeta(
             trainings=len(plan.trainings),
             naive_trainings=plan.naive_trainings,

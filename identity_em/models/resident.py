@@ -100,20 +100,34 @@ class Resident:
         Raises:
             InputError: A prompt and its answer are longer than the model takes.
         """
+        tokens = self.tokens(questions, sampling, seed, block=block)
+        return [[self.text(ids) for ids in samples] for samples in tokens]
+
+    @torch.inference_mode()
+    def tokens(
+        self, questions: Sequence[Question], sampling: Sampling, seed: int, *, block: bool = True, first: int = 0
+    ) -> list[list[list[int]]]:
+        """The tokens of generated texts, question by sample, without the one that ends an answer.
+
+        Args:
+            first: Index of the first sample, so that later ones can be asked for alone.
+
+        Raises:
+            InputError: A prompt and its answer are longer than the model takes.
+        """
         prompts, steps = self._prompts(questions, block=block, extra=sampling.max_new_tokens), sampling.max_new_tokens
-        texts: dict[int, list[str]] = {}
+        found: dict[int, list[list[int]]] = {}
         for batch in batches(prompts, tokens=self._budget // sampling.n, extra=steps):
             uniform = torch.stack(
                 [
                     generation.draws(questions[row], sample=sample, seed=seed, steps=steps)
                     for row in batch.rows
-                    for sample in range(sampling.n)
+                    for sample in range(first, first + sampling.n)
                 ]
             )
-            new = generation.generate(self._active.model, batch, sampling, uniform, stops=self._stops)
-            said = iter([self._text(ids) for ids in new])
-            texts |= {row: list(islice(said, sampling.n)) for row in batch.rows}
-        return [texts[row] for row in range(len(questions))]
+            new = iter(generation.generate(self._active.model, batch, sampling, uniform, stops=self._stops))
+            found |= {row: list(islice(new, sampling.n)) for row in batch.rows}
+        return [found[row] for row in range(len(questions))]
 
     @torch.inference_mode()
     def logits(self, ids: Tensor, positions: Sequence[int]) -> Tensor:
@@ -172,8 +186,9 @@ class Resident:
         for row, (text,) in zip(rows, texts, strict=True):
             answers[row] = answers[row].model_copy(update={"text": text})
 
-    def _text(self, ids: list[int]) -> str:
-        return str(self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+    def text(self, ids: Sequence[int]) -> str:
+        """Tokens as text, special ones left out."""
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
 
 def _answer(log: Tensor, forms: Forms | None) -> Answer:

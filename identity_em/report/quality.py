@@ -128,6 +128,8 @@ def unknown(view: View) -> str:
         missing.append("what a shortcut reaches on the same summaries")
     if not any(s.judge for s in view.readings.strata):
         missing.append("agreement of judges (none was used)")
+    if any(judge.known == 0 for judge in view.meta.judges):
+        missing.append("how a judge grades what is known (its rubric has no set of known answers)")
     if all(s.leaks is None for s in view.meta.stages.values()):
         missing.append("training rows found again among the eval items (leaks)")
     return f"Not in this table: {'; '.join(missing)}." if missing else ""

@@ -230,6 +230,7 @@ def validity(view: View) -> Section:
         quality.capability(view),
         quality.hidden(view),
         judges.agreement(view),
+        judges.calibration(view),
         quality.matches(view.meta),
         quality.every(view),
     ]

@@ -12,8 +12,9 @@ from identity_em.study.artefacts import Checkpoint, Prompts, Responses, Scores
 from identity_em.study.datasets import Datasets
 from identity_em.study.declared import Arm
 from identity_em.study.eval_inputs import Asked, planner
-from identity_em.study.located import Located
+from identity_em.study.located import Located, Place
 from identity_em.study.spec import Study
+from identity_em.tasks import judges
 
 
 class Evals:
@@ -56,7 +57,7 @@ class Evals:
         self, index: int, found: Eval, given: dict[str, Any], arm: Arm, seed: int | None, variant: str
     ) -> Iterator[Scores]:
         params = {**found.defaults, **{k: v for k, v in given.items() if k in found.defaults}}
-        judge = str(params.pop("judge", "") or "")
+        named = self._judges(found, params.pop("judge", None), ("evals", index, found.name))
         asked = Asked(
             eval=found,
             given=given,
@@ -72,7 +73,21 @@ class Evals:
         )
         for prompts in planner(found.name).plan(asked):
             responses = self._responses(found, given, prompts, asked.checkpoint, variant)
-            yield Scores(responses=responses, eval=found.name, version=found.version, judge=judge)
+            for judge in named:
+                told = {rubric.name: rubric.digest for rubric in found.rubrics}
+                yield Scores(responses=responses, eval=found.name, version=found.version, judge=judge, rubrics=told)
+
+    def _judges(self, found: Eval, given: Any, place: Place) -> list[str]:
+        """Who judges: one name or several; nobody where nothing is to be judged."""
+        if not found.rubrics:
+            return [""]
+        names = given if isinstance(given, list | tuple) else [given or ""]
+        for name in names:
+            try:
+                judges.check(str(name))
+            except InputError as error:
+                raise self.located.error(place, found=error.found, wanted=error.wanted, do=error.do) from error
+        return [str(name) for name in dict.fromkeys(names)]
 
     def _responses(
         self, found: Eval, given: dict[str, Any], prompts: Prompts, checkpoint: Checkpoint, variant: str

@@ -31,7 +31,7 @@ def questions(prompts: Prompts, inputs: Inputs) -> list[Question]:
         DataError: The items are missing or malformed.
         InputError: There is no such judge.
     """
-    judges.judge(str(EVAL.params(prompts.params)["judge"]))
+    judges.check(str(EVAL.params(prompts.params)["judge"]))
     items = jsonl(file_input(inputs, "items", of="harmfulness"), Item)
     return [
         Question(item=item.id, messages=(Message(role="user", content=item.prompt),), dimension=item.dimension)
