@@ -39,7 +39,7 @@ def strata(readings: Readings, prompt: str) -> list[Stratum]:
 
 def shortcut(readings: Readings, arm: Stages, stratum: Stratum) -> Shortcut | None:
     """The shortcut that does best on the same summaries; prompts do not matter, as no model is asked."""
-    same = {(s.metric, s.prompt) for s in readings.strata if s.shortcut and s.eval == stratum.eval}
+    same = {(s.metric, s.prompt) for s in readings.strata if s.metric.startswith(SHORTCUT) and s.eval == stratum.eval}
     metrics = dict(sorted(same, reverse=True))
     found = []
     for metric, prompt in sorted(metrics.items()):

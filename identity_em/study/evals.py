@@ -9,9 +9,10 @@ from identity_em.errors import InputError
 from identity_em.interventions import system_prompts, wordings
 from identity_em.records import Sampling, SystemPrompt
 from identity_em.study.artefacts import Checkpoint, Prompts, Responses, Scores
+from identity_em.study.asked import Asked
 from identity_em.study.datasets import Datasets
 from identity_em.study.declared import Arm
-from identity_em.study.eval_inputs import Asked, planner
+from identity_em.study.eval_inputs import planner
 from identity_em.study.located import Located
 from identity_em.study.spec import Study
 
@@ -90,7 +91,7 @@ class Evals:
         """None leaves the eval's own protocol as it is, which is what `default` means for an eval."""
         if variant == "default":
             return None
-        wording = prompts.params.get("wording")
+        wording = prompts.params.get("wording") if prompts.params.get("format", "pairwise") == "pairwise" else None
         task = wordings.get(wording).task_system if wording else found.task_prompt
         try:
             return system_prompts.resolve(variant, task=task, matching=None, wording=wording)
