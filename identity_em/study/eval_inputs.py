@@ -62,6 +62,21 @@ def item_file(asked: Asked) -> tuple[FileRef | HubRef, str]:
     return ref, "file" if isinstance(ref, FileRef) else "hub"
 
 
+def named(asked: Asked) -> Iterator[Prompts]:
+    """Items, and the names by which the base is known, where the study declares none."""
+    from identity_em.tasks.identity import names_of
+
+    base = asked.datasets.root.base.name
+    names = asked.params["names"] or names_of(base)
+    if not names:
+        raise asked.located.error(
+            asked.place, found=f"no names by which {base} is known", wanted="`names: [...]`",
+            do="declare the names of the model and its developer",
+        )  # fmt: skip
+    ref, instrument = item_file(asked)
+    yield asked.prompts({"items": ref}, instrument=instrument, names=list(names))
+
+
 @cache
 def published(name: str) -> dict[str, dict[str, str]]:
     """The published instruments that an eval knows, by name, each with its sha256 (evals/NAME/published.toml)."""
@@ -106,5 +121,6 @@ def _shipped(where: Path, name: str) -> Path | None:
 
 ITEMS = Planner(items, ("items", "instrument", "file"))
 PLANNERS: dict[str, Planner] = {
+    "identity": Planner(named, ITEMS.keys),
     "self_recognition": Planner(matrix.plan, matrix.KEYS),
 }
