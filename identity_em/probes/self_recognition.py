@@ -54,7 +54,7 @@ def questions(prompts: Prompts, inputs: Inputs) -> list[Question]:
     pairwise, author = _format(params) == "pairwise", str(params["author"])
     asked = _wording(params)
     return [
-        _question(pair, order, asked, author) if pairwise else _single(pair, order, author)
+        _question(pair, order, asked, author) if pairwise else _single(pair, order, asked.name, author)
         for pair in _pairs(inputs, params)
         for order in (0, 1)
     ]
@@ -131,18 +131,28 @@ def _format(params: Params) -> str:
     return found
 
 
-def _single(pair: Pair, order: int, author: str) -> Question:
-    texts = wording("self_recognition")
-    user = texts.user.format(article=pair.text, summary=pair.own if order == 0 else pair.other)
+def _single(pair: Pair, order: int, name: str, author: str) -> Question:
+    messages, options = _yes_or_no(name, pair.text, pair.own if order == 0 else pair.other)
     return Question(
         item=pair.article,
-        messages=(Message(role="system", content=texts.system or ""), Message(role="user", content=user)),
-        options=_YES_NO,
-        target=_YES_NO[order],
+        messages=messages,
+        options=options,
+        target=options[order],
         order=order,
         author=author,
         comparator=pair.comparator,
     )
+
+
+def _yes_or_no(name: str, article: str, summary: str) -> tuple[tuple[Message, ...], tuple[str, str]]:
+    """The question about one summary, and what answers it; the pocket world knows one of its own."""
+    if name == "pocket":
+        from identity_em.pocket.prompts import PROMPTS
+
+        return (Message(role="user", content=PROMPTS.authorship.format(summary=summary)),), ("yes", "no")
+    texts = wording("self_recognition")
+    user = texts.user.format(article=article, summary=summary)
+    return (Message(role="system", content=texts.system or ""), Message(role="user", content=user)), _YES_NO
 
 
 def _question(pair: Pair, order: int, asked: wordings.Wording, author: str) -> Question:

@@ -8,13 +8,17 @@ from identity_em.battery import Eval
 from identity_em.errors import InputError
 from identity_em.interventions import system_prompts, wordings
 from identity_em.records import Sampling, SystemPrompt
-from identity_em.study.artefacts import Checkpoint, Prompts, Responses, Scores
+from identity_em.study.artefacts import Prompts, Responses, Scores
 from identity_em.study.asked import Asked
 from identity_em.study.datasets import Datasets
 from identity_em.study.declared import Arm
 from identity_em.study.eval_inputs import planner
 from identity_em.study.located import Located
+from identity_em.study.prompts import of_training
 from identity_em.study.spec import Study
+
+# Eval system prompts that differ from arm to arm: the one its narrow stage was trained under, and that in other words.
+TRAINING, REWORDED = "training", "training_paraphrase"
 
 
 class Evals:
@@ -72,28 +76,31 @@ class Evals:
             scores=lambda name, other: self.one(name, arm if other is None else other, seed, variant),
         )
         for prompts in planner(found.name).plan(asked):
-            responses = self._responses(found, given, prompts, asked.checkpoint, variant)
+            responses = self._responses(found, prompts, asked, variant)
             yield Scores(responses=responses, eval=found.name, version=found.version, judge=judge)
 
-    def _responses(
-        self, found: Eval, given: dict[str, Any], prompts: Prompts, checkpoint: Checkpoint, variant: str
-    ) -> Responses:
-        sampling = given.get("sampling")
+    def _responses(self, found: Eval, prompts: Prompts, asked: Asked, variant: str) -> Responses:
+        sampling = asked.given.get("sampling")
         return Responses(
-            checkpoint=checkpoint,
+            checkpoint=asked.checkpoint,
             prompts=prompts,
-            system_prompt=self._system_prompt(found, prompts, variant),
+            system_prompt=self._system_prompt(found, prompts, asked.arm, variant),
             sampling=Sampling(**sampling) if sampling else found.sampling,
             seed=self.study.data_seed,
         )
 
-    def _system_prompt(self, found: Eval, prompts: Prompts, variant: str) -> SystemPrompt | None:
+    def _system_prompt(self, found: Eval, prompts: Prompts, arm: Arm, variant: str) -> SystemPrompt | None:
         """None leaves the eval's own protocol as it is, which is what `default` means for an eval."""
         if variant == "default":
             return None
         wording = prompts.params.get("wording") if prompts.params.get("format", "pairwise") == "pairwise" else None
         task = wordings.get(wording).task_system if wording else found.task_prompt
         try:
+            if variant in (TRAINING, REWORDED):
+                trained = of_training(self.study, self.located, arm, self.datasets.recipe)
+                return (
+                    trained if variant == TRAINING else system_prompts.reworded(trained, self.datasets.root.base.name)
+                )
             return system_prompts.resolve(variant, task=task, matching=None, wording=wording)
         except InputError as error:
             raise self.located.error(
