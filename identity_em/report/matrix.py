@@ -1,7 +1,7 @@
 """The recognition matrix in a report: judge by author, comparator by comparator, and whether texts differ in style."""
 
 from identity_em.analysis import gates
-from identity_em.analysis.meta import Stages
+from identity_em.analysis.meta import Stages, arm_name
 from identity_em.analysis.readings import Stratum
 from identity_em.report import recognition, tables, words
 from identity_em.report.content import Table
@@ -30,7 +30,7 @@ def _matrix(view: View, strata: list[Stratum]) -> Table:
         if any(view.readings.keys(arm, s) for s in strata)
     )
     title = f"Recognition matrix ({first.version}) against {first.comparator}: judge by author"
-    columns = ("Judge", *(s.author or "" for s in strata))
+    columns = ("Judge", *(words.author(s.author) for s in strata))
     return Table(title=title, columns=columns, rows=rows, words=frozenset({0}))
 
 
@@ -47,13 +47,20 @@ def _separability(view: View) -> Table:
     one = {(s.eval, s.author, s.comparator): s for s in reversed(strata)}
     rows = []
     for stratum in reversed(one.values()):
-        read = [arm for arm in view.arms if view.readings.keys(arm, stratum)]
-        # Only the judge's own texts differ from judge to judge.
-        for arm in read if stratum.author == "current" else read[:1]:
-            whose = f"current ({words.arm(arm)})" if stratum.author == "current" else str(stratum.author)
+        for arm in _writers(view, stratum):
+            whose = words.arm(arm) if stratum.author == "current" else words.author(stratum.author)
             estimate = view.readings.estimate(arm, stratum)
             apart = estimate.low is not None and estimate.low > 0.5
             rows.append((whose, stratum.comparator or "", tables.with_span(estimate), "yes" if apart else "not shown"))
     columns = ("Summaries by", "from those by", "Told apart", "above chance")
     title = "Style of the summaries: share told apart by a cross-validated classifier (TF-IDF, chance .5)"
     return Table(title=title, columns=columns, rows=tuple(rows), words=frozenset({0, 1, 3}))
+
+
+def _writers(view: View, stratum: Stratum) -> list[Stages]:
+    """The judges under which texts differ: each for its own current ones, unless it stands there as an author too."""
+    read = [arm for arm in view.arms if view.readings.keys(arm, stratum)]
+    if stratum.author != "current":
+        return read[:1]
+    named = {s.author for s in view.readings.strata if s.metric == _SEPARABILITY}
+    return [arm for arm in read if arm and arm_name(arm) not in named]

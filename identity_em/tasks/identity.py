@@ -102,7 +102,7 @@ def names_of(base: str) -> tuple[str, ...]:
 
 
 def _names(params: Params) -> tuple[str, ...]:
-    given = EVAL.params(params)["names"]
+    given = params.get("names")
     return tuple(map(str, given)) if isinstance(given, list | tuple) else ()
 
 
