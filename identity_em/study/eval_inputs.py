@@ -39,7 +39,7 @@ def items(asked: Asked) -> Iterator[Prompts]:
 
 
 def item_file(asked: Asked) -> tuple[FileRef | HubRef, str]:
-    """The items asked for, and what they are: `own`, `pocket`, `file`, `hub` or `published NAME`.
+    """The items asked for, and what they are: `own`, `pocket`, `file SHA256`, `hub REPOSITORY` or `published NAME`.
 
     Raises:
         StudyError: There are none, or a copy of a published instrument differs from it in a byte.
@@ -55,11 +55,13 @@ def item_file(asked: Asked) -> tuple[FileRef | HubRef, str]:
     given = asked.given["items"]
     if given == "pocket":
         found = _shipped(folder("pocket") / "data", asked.eval.name)
-        return asked.datasets.files.ref(str(found) if found else f"pocket:{asked.eval.name}.jsonl", place), "pocket"
-    if isinstance(given, str):
-        return asked.datasets.files.ref(given, place), "pocket" if given.startswith("pocket:") else "file"
-    ref = asked.datasets.files.ref(_source(given, asked.located, place), place)
-    return ref, "file" if isinstance(ref, FileRef) else "hub"
+        given = f"pocket:{found.name if found else asked.eval.name}"
+    source = given if isinstance(given, str) else _source(given, asked.located, place)
+    ref = asked.datasets.files.ref(source, place)
+    if isinstance(ref, HubRef):
+        return ref, f"hub {ref.repo}" + (f" {ref.config}" if ref.config else "")
+    # A file is known by its content, as everything in a key is, not by what it is called on this machine.
+    return ref, "pocket" if source == f"pocket:{asked.eval.name}{ref.path.suffix}" else f"file {ref.sha256[:8]}"
 
 
 def named(asked: Asked) -> Iterator[Prompts]:

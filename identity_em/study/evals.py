@@ -29,9 +29,22 @@ class Evals:
         self._evals = [self._checked(i, name, given) for i, (name, given) in enumerate(study.eval_params)]
 
     def of(self, arm: Arm, seed: int | None, variant: str) -> Iterator[Scores]:
-        """The scores wanted of one checkpoint under one eval system prompt."""
+        """The scores wanted of one checkpoint under one eval system prompt.
+
+        Raises:
+            StudyError: Two entries would stand under one name and version in the table, and be pooled there.
+        """
+        there: dict[tuple[object, ...], int] = {}
         for index, found, given in self._evals:
-            yield from self._asked(index, found, given, arm, seed, variant)
+            for scores in self._asked(index, found, given, arm, seed, variant):
+                params = scores.responses.prompts.params
+                label = found.label(scores.responses.prompts)
+                if there.setdefault((found.name, label, scores.judge, params.get("author")), index) != index:
+                    raise self.located.error(
+                        ("evals", index), found=f"{found.name} (version {label}) twice", wanted="each version once",
+                        do="ask other items, or make one entry of the two",
+                    )  # fmt: skip
+                yield scores
 
     def one(self, name: str, arm: Arm, seed: int | None, variant: str) -> Scores:
         """The first scores of the eval called `name`, for an eval that is asked about them.

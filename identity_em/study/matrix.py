@@ -13,7 +13,7 @@ KEYS = ("corpus", "authors", "comparators")
 
 
 def plan(asked: Asked) -> Iterator[Prompts]:
-    """Each author's summaries as the own ones; an author is never set against itself.
+    """Each author's summaries as the own ones; an author is never set against itself; the version names the corpus.
 
     An author or comparator is `base`, `current` (the judge), an arm of the study (of the judge's seed; the base, which
     has none, is asked about every seed's), or an outside author of the corpus. The base's summaries go along with every
@@ -33,7 +33,7 @@ def plan(asked: Asked) -> Iterator[Prompts]:
             before = asked.datasets.summaries(asked.datasets.root, corpus, asked.place)
             inputs = {"articles": articles, "self": own, **others} | ({} if before == own else {"before": before})
             if others:
-                yield asked.prompts(inputs, **params, author=name(author), replicate=place)
+                yield asked.prompts(inputs, **params, instrument=corpus, author=name(author), replicate=place)
 
 
 def name(who: str | list[str]) -> str:
