@@ -14,13 +14,13 @@ from pathlib import Path
 
 from identity_em.battery import Eval, Inputs, Metric, Params
 from identity_em.errors import DataError, InputError
-from identity_em.interventions import wordings
+from identity_em.interventions import criteria, wordings
 from identity_em.probes import reading, style
-from identity_em.probes.items import texts, wording
+from identity_em.probes.items import texts
 from identity_em.records import Answer, Message, Question, Score, Verdict
 from identity_em.study.artefacts import Prompts
 
-_LABELS, _YES_NO = ("1", "2"), ("Yes", "No")
+_LABELS = ("1", "2")
 # Raised when the order, the target or the reading changes; the wording has a version of its own.
 _VERSION = 1
 
@@ -53,8 +53,9 @@ def questions(prompts: Prompts, inputs: Inputs) -> list[Question]:
     params = EVAL.params(prompts.params)
     pairwise, author = _format(params) == "pairwise", str(params["author"])
     asked = _wording(params)
+    form = criteria.individual(asked)
     return [
-        _question(pair, order, asked, author) if pairwise else _single(pair, order, asked.name, author)
+        _question(pair, order, asked, author) if pairwise else _single(pair, order, form, author)
         for pair in _pairs(inputs, params)
         for order in (0, 1)
     ]
@@ -131,28 +132,18 @@ def _format(params: Params) -> str:
     return found
 
 
-def _single(pair: Pair, order: int, name: str, author: str) -> Question:
-    messages, options = _yes_or_no(name, pair.text, pair.own if order == 0 else pair.other)
+def _single(pair: Pair, order: int, form: criteria.Individual, author: str) -> Question:
+    options = (form.answers["own"], form.answers["other"])
+    user = form.user.format(article=pair.text, summary=pair.own if order == 0 else pair.other)
     return Question(
         item=pair.article,
-        messages=messages,
+        messages=(Message(role="system", content=form.system), Message(role="user", content=user)),
         options=options,
         target=options[order],
         order=order,
         author=author,
         comparator=pair.comparator,
     )
-
-
-def _yes_or_no(name: str, article: str, summary: str) -> tuple[tuple[Message, ...], tuple[str, str]]:
-    """The question about one summary, and what answers it; the pocket world knows one of its own."""
-    if name == "pocket":
-        from identity_em.pocket.prompts import PROMPTS
-
-        return (Message(role="user", content=PROMPTS.authorship.format(summary=summary)),), ("yes", "no")
-    texts = wording("self_recognition")
-    user = texts.user.format(article=article, summary=summary)
-    return (Message(role="system", content=texts.system or ""), Message(role="user", content=user)), _YES_NO
 
 
 def _question(pair: Pair, order: int, asked: wordings.Wording, author: str) -> Question:
@@ -226,6 +217,6 @@ EVAL = Eval(
     questions=questions,
     read=read,
     baselines=baselines,
-    task_prompt=wording("self_recognition").system,
+    task_prompt=None,
     versioned=("format",),
 )

@@ -31,6 +31,27 @@ def trained(view: View) -> Table:
     return Table(title=title, columns=columns, rows=tuple(rows), words=frozenset(range(6)), folded=len(rows) > 16)
 
 
+def crossed(view: View) -> Table:
+    """Every arm by the system prompts that it was trained under and the one it is asked under."""
+    rows = []
+    for stratum in view.outcomes:
+        for arm in view.arms:
+            under = [
+                view.readings.estimate(arm, stratum.model_copy(update={"prompt": p})) for p in view.readings.prompts
+            ]
+            if any(estimate.mean is not None for estimate in under):
+                known = [view.meta.stages[name].system_prompt for name in arm if name in view.meta.stages]
+                cells = [
+                    f"{words.number(e.mean)} {words.span(e)}" if e.mean is not None else words.ABSENT for e in under
+                ]
+                rows.append(
+                    (words.title(view.meta, stratum), words.arm(arm), " → ".join(known) or words.ABSENT, *cells)
+                )
+    columns = ("Reading", "Arm", "Trained under", *(f"Asked under {prompt}" for prompt in view.readings.prompts))
+    title = "System prompt in training by system prompt at evaluation"
+    return Table(title=title, columns=columns, rows=tuple(rows), words=frozenset({0, 1, 2}), folded=len(rows) > 16)
+
+
 def asked(view: View, others: tuple[str, ...]) -> Table:
     """Each treatment's effect under another eval prompt less its effect under the first."""
     rows = []

@@ -211,7 +211,7 @@ def system_prompts(view: View) -> Section | None:
         ident="prompts",
         title="System prompt at evaluation",
         figures=(figure,),
-        tables=tables.full([factorial.asked(view, others), trained, table]),
+        tables=tables.full([factorial.crossed(view), factorial.asked(view, others), trained, table]),
     )
 
 

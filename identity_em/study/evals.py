@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
+from pydantic import ValidationError
+
 from identity_em import battery
 from identity_em.battery import Eval
 from identity_em.errors import InputError
-from identity_em.interventions import system_prompts, wordings
+from identity_em.interventions import criteria, system_prompts, wordings
 from identity_em.records import Sampling, SystemPrompt
 from identity_em.study.artefacts import Prompts, Responses, Scores
 from identity_em.study.asked import Asked
@@ -93,21 +95,31 @@ class Evals:
             yield Scores(responses=responses, eval=found.name, version=found.version, judge=judge)
 
     def _responses(self, found: Eval, prompts: Prompts, asked: Asked, variant: str) -> Responses:
-        sampling = asked.given.get("sampling")
         return Responses(
             checkpoint=asked.checkpoint,
             prompts=prompts,
             system_prompt=self._system_prompt(found, prompts, asked.arm, variant),
-            sampling=Sampling(**sampling) if sampling else found.sampling,
+            sampling=self._sampling(asked) or found.sampling,
             seed=self.study.data_seed,
         )
+
+    def _sampling(self, asked: Asked) -> Sampling | None:
+        given = asked.given.get("sampling")
+        if not given:
+            return None
+        try:
+            return Sampling.model_validate(given)
+        except ValidationError as error:
+            wanted = f"one of {', '.join(Sampling.model_fields)} within its bounds"
+            place = (*asked.place, "sampling")
+            raise self.located.error(place, found=f"sampling {given!r}", wanted=wanted, do="mend it") from error
 
     def _system_prompt(self, found: Eval, prompts: Prompts, arm: Arm, variant: str) -> SystemPrompt | None:
         """None leaves the eval's own protocol as it is, which is what `default` means for an eval."""
         if variant == "default":
             return None
-        wording = prompts.params.get("wording") if prompts.params.get("format", "pairwise") == "pairwise" else None
-        task = wordings.get(wording).task_system if wording else found.task_prompt
+        wording = prompts.params.get("wording")
+        task = _task(found, prompts)
         try:
             if variant in (TRAINING, REWORDED):
                 trained = of_training(self.study, self.located, arm, self.datasets.recipe)
@@ -119,3 +131,12 @@ class Evals:
             raise self.located.error(
                 ("eval_system_prompts",), found=error.found, wanted=error.wanted, do=error.do
             ) from error
+
+
+def _task(found: Eval, prompts: Prompts) -> str | None:
+    """The system prompt of the eval's protocol."""
+    if "wording" not in prompts.params:
+        return found.task_prompt
+    wording = wordings.get(prompts.params["wording"])
+    single = prompts.params.get("format") == "individual"
+    return criteria.individual(wording).system if single else wording.task_system

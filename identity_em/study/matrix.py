@@ -21,7 +21,7 @@ def plan(asked: Asked) -> Iterator[Prompts]:
     """
     corpus = asked.required("corpus", "name the corpus under corpora:")
     articles = asked.datasets.articles(corpus, (*asked.place, "corpus"))
-    authors = asked.given.get("authors", AUTHORS)
+    authors = asked.given.get("authors") or AUTHORS
     comparators = asked.given.get("comparators") or list(asked.study.corpora[corpus].summaries)
     params = wording_params(asked.study.corpora[corpus].wording)
     for author in authors:
