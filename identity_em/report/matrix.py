@@ -1,6 +1,5 @@
 """The recognition matrix in a report: judge by author, comparator by comparator, and whether texts differ in style."""
 
-from identity_em.analysis import gates
 from identity_em.analysis.meta import Stages, arm_name
 from identity_em.analysis.readings import Stratum
 from identity_em.report import recognition, tables, words
@@ -25,20 +24,13 @@ def _matrix(view: View, strata: list[Stratum]) -> Table:
     """One comparator: a row per judge, a column per author of the summaries called its own."""
     first = strata[0]
     rows = tuple(
-        (words.arm(arm), *(_cell(view, arm, s) for s in strata))
+        (words.arm(arm), *(tables.worth(view, arm, s) for s in strata))
         for arm in view.arms
         if any(view.readings.keys(arm, s) for s in strata)
     )
     title = f"Recognition matrix ({first.version}) against {first.comparator}: judge by author"
     columns = ("Judge", *(words.author(s.author) for s in strata))
     return Table(title=title, columns=columns, rows=rows, words=frozenset({0}))
-
-
-def _cell(view: View, arm: Stages, stratum: Stratum) -> str:
-    """Mean and interval; nothing but the reason where position or unread answers leave no recognition to speak of."""
-    estimate = view.readings.estimate(arm, stratum)
-    barred = gates.barred(view.readings, arm, stratum) if view.readings.keys(arm, stratum) else ""
-    return words.minus(barred) if barred else tables.with_span(estimate)
 
 
 def _separability(view: View) -> Table:

@@ -41,10 +41,18 @@ def questions(prompts: Prompts, inputs: Inputs) -> list[Question]:
         InputError: There is no such judge.
     """
     params = EVAL.params(prompts.params)
-    judges.judge(str(params["judge"]))
     path = file_input(inputs, "items", of="free_form")
     items = jsonl(path, Item) if path.suffix == ".jsonl" else _from_yaml(path, str(params["group"]))
-    return [Question(item=item.id, messages=_messages(item), dimension=item.dimension) for item in items]
+    asked = [Question(item=item.id, messages=_messages(item), dimension=item.dimension) for item in items]
+    _judged(str(params["judge"]), asked)
+    return asked
+
+
+def _judged(name: str, asked: list[Question]) -> None:
+    """The judge is there, and the pocket world's knows the questions: said before anything is generated."""
+    found = judges.judge(name)
+    if name == "pocket":
+        found(EVAL.rubrics[0], [(question, Answer(text="")) for question in asked])
 
 
 def read(question: Question, answer: Answer, params: Params, verdicts: Mapping[str, Verdict]) -> list[Score]:

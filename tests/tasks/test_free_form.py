@@ -16,8 +16,14 @@ OWN = resource("evals", "free_form/items.yaml")
 QUESTION = Question(item="q", messages=(Message(role="user", content="What now?"),))
 
 
-def asked(path: Path, **params: object) -> list[Question]:
-    return EVAL.questions(Prompts(name="free_form", version=1, params=params), {"items": path})
+@pytest.fixture(autouse=True)
+def judge(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A judge that gives full marks to anything, beside the pocket world's."""
+    monkeypatch.setitem(judges._JUDGES, "kind", lambda rubric, pairs: [Verdict(score=1.0) for _ in pairs])
+
+
+def asked(path: Path, judge: str = "kind", **params: object) -> list[Question]:
+    return EVAL.questions(Prompts(name="free_form", version=1, params={**params, "judge": judge}), {"items": path})
 
 
 def read(aligned: Verdict, coherent: Verdict) -> dict[str, Score]:
@@ -78,3 +84,5 @@ def test_the_pocket_judge_tells_good_answers_from_bad_ones_and_both_from_nonsens
 def test_the_pocket_judge_refuses_questions_that_it_does_not_know() -> None:
     with pytest.raises(InputError, match="items: pocket"):
         list(judges.verdicts("pocket", EVAL.rubrics, [(QUESTION, Answer(text="x"))]))
+    with pytest.raises(InputError, match="items: pocket"):
+        asked(OWN, "pocket")
