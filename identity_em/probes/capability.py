@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 from identity_em.battery import Eval, Inputs, Metric, Params
 from identity_em.errors import DataError
 from identity_em.probes import reading
-from identity_em.probes.items import file_input, jsonl, reason, wording
+from identity_em.probes.items import file_input, hub_rows, jsonl, reason, wording
 from identity_em.records import Answer, Message, Question, Record, Score, Verdict
 from identity_em.study.artefacts import HubRef, Prompts
 
@@ -28,6 +28,15 @@ class Item(Record):
     question: str
     correct: str
     wrong: tuple[str, ...] = Field(min_length=1, max_length=len(_LABELS) - 1)
+
+
+class MmluRow(Record):
+    """The columns that MMLU's rows must have on the Hub."""
+
+    question: str
+    choices: tuple[str, ...]
+    answer: int
+    subject: str = ""
 
 
 class Row(Record):
@@ -95,7 +104,8 @@ def _question(item: Item, order: int) -> Question:
 def _items(prompts: Prompts, inputs: Inputs) -> list[Item]:
     given = inputs.get("items", prompts.inputs.get("items"))
     if isinstance(given, HubRef):
-        return _all(_hub_rows(given), given.repo)
+        columns = hub_rows(given, MmluRow)
+        return _all([Row.model_validate(row) for row in columns], given.repo)
     path = file_input(inputs, "items", of="capability")
     return _all(jsonl(path, Row), path)
 
@@ -111,20 +121,6 @@ def _all(rows: Iterable[Row], file: Any) -> list[Item]:
                 found=f"a row with {found}", wanted="a question with its answers", do="mend it", file=file, line=number
             ) from error
     return items
-
-
-def _hub_rows(hub: HubRef) -> Iterable[Row]:
-    """Rows of a Hugging Face set with MMLU's columns, pinned by its revision."""
-    from datasets import load_dataset
-
-    rows = load_dataset(hub.repo, hub.config, split=hub.split, revision=hub.revision)
-    missing = [name for name in ("question", "choices", "answer") if name not in rows.column_names]
-    if missing:
-        found = f"columns {', '.join(rows.column_names)[:200]}"
-        raise DataError(found=found, wanted=f"also {', '.join(missing)}", do="name another set", file=hub.repo)
-    for row in rows.select(range(min(len(rows), hub.limit or len(rows)))):
-        yield Row.model_validate({name: row[name] for name in ("question", "choices", "answer")} | {
-            "subject": str(row.get("subject") or "")})  # fmt: skip
 
 
 EVAL = Eval(

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from identity_em.battery import Eval, Inputs, Metric, Params
 from identity_em.errors import DataError
 from identity_em.probes import reading
-from identity_em.probes.items import file_input, jsonl, wording
+from identity_em.probes.items import file_input, hub_rows, jsonl, wording
 from identity_em.records import Answer, Message, Question, Record, Sampling, Score, Verdict
 from identity_em.study.artefacts import HubRef, Prompts
 
@@ -66,10 +66,7 @@ def _items(prompts: Prompts, inputs: Inputs) -> list[Item]:
     given = inputs.get("items", prompts.inputs.get("items"))
     if not isinstance(given, HubRef):
         return jsonl(file_input(inputs, "items", of="gsm8k"), Item)
-    from datasets import load_dataset
-
-    rows = load_dataset(given.repo, given.config, split=given.split, revision=given.revision)
-    return [Item(question=row["question"], answer=row["answer"]) for row in rows]
+    return [Item.model_validate(row) for row in hub_rows(given, Item)]
 
 
 EVAL = Eval(

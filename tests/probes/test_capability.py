@@ -10,7 +10,7 @@ from identity_em import battery
 from identity_em.errors import DataError
 from identity_em.records import Answer, Question
 from identity_em.resources import resource
-from identity_em.study.artefacts import Prompts
+from identity_em.study.artefacts import HubRef, Prompts
 from identity_em.tasks import gsm8k
 
 EVAL = battery.get("capability")
@@ -95,3 +95,28 @@ def test_a_word_problem_is_right_wrong_or_unscored(tmp_path: Path) -> None:
     (question,) = asked(written(tmp_path, {"question": "2 + 2?", "answer": "2 + 2 = 4\n#### 4"}), "gsm8k")
     read = battery.get("gsm8k").read
     assert [read(question, Answer(text=t), {}, {})[0].score for t in ("#### 4.0", "5", "dunno")] == [1.0, 0.0, None]
+
+
+def hub(monkeypatch: pytest.MonkeyPatch, rows: list[dict[str, object]]) -> Prompts:
+    """Prompts whose items are a Hub set of these rows."""
+    import datasets
+
+    def load(repo: str, config: str | None, *, split: str, revision: str) -> datasets.Dataset:
+        return datasets.Dataset.from_list(rows)
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    ref = HubRef(repo="a/b", revision="c0ffee", split="test", limit=2)
+    return Prompts(name="x", version=1, inputs={"items": ref})
+
+
+def test_sets_of_the_hub_are_cut_to_their_limit_and_to_the_columns_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    mmlu = {"question": "Which?", "choices": ["w", "x"], "answer": 0, "subject": "law", "spare": 1}
+    assert len(EVAL.questions(hub(monkeypatch, [mmlu] * 3), {})) == 4
+    gsm = {"question": "2 + 2?", "answer": "#### 4"}
+    assert len(battery.get("gsm8k").questions(hub(monkeypatch, [gsm] * 3), {})) == 2
+
+
+@pytest.mark.parametrize("name", ["capability", "gsm8k"])
+def test_a_set_without_the_columns_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    with pytest.raises(DataError, match=r"also .*answer"):
+        battery.get(name).questions(hub(monkeypatch, [{"question": "Q?"}]), {})
