@@ -73,22 +73,24 @@ def baselines(prompts: Prompts, inputs: Inputs) -> list[Score]:
     Metrics: `shortcut_shorter_is_own`, `shortcut_longer_is_own` (in words, a tie is wrong), `shortcut_position` (always
     the first slot), `shortcut_surface` (a classifier of both texts' surface); `separability` of single texts by style,
     of the own ones from each comparator's and, as comparator `before`, from the base's. The last two are
-    cross-validated over articles, and left out where there are too few.
+    cross-validated over articles, and left out where there are too few. A single summary has no shortcut of a pair.
     """
     params = EVAL.params(prompts.params)
-    pairs = list(_pairs(inputs, params))
+    pairs, pairwise = list(_pairs(inputs, params)), _format(params) == "pairwise"
     found = [
         (pair.article, pair.comparator, metric, order, right)
         for pair in pairs
         for order in (0, 1)
-        for metric, right in _shortcuts(pair, order).items()
+        for metric, right in (_shortcuts(pair, order) if pairwise else {}).items()
     ]
     for comparator in dict.fromkeys(pair.comparator for pair in pairs):
         both = {pair.article: (pair.own, pair.other) for pair in pairs if pair.comparator == comparator}
-        found += [(a, comparator, "shortcut_surface", order, right) for a, order, right in style.surface(both)]
+        if pairwise:
+            found += [(a, comparator, "shortcut_surface", order, right) for a, order, right in style.surface(both)]
         found += [(a, comparator, "separability", order, right) for a, order, right in style.separable(both)]
     if inputs.get("before") is not None:
         base = texts(inputs["before"], what="summaries by the base")
+        _complete([pair.article for pair in pairs], base, "the base", None)
         both = {pair.article: (pair.own, base[pair.article]) for pair in pairs}
         found += [(a, "before", "separability", order, right) for a, order, right in style.separable(both)]
     return [

@@ -1,5 +1,6 @@
 """Laws of self-recognition."""
 
+import json
 import os
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from identity_em import battery
 from identity_em.battery import Input, Inputs
 from identity_em.errors import DataError, InputError
 from identity_em.interventions import wordings
+from identity_em.probes import style
 from identity_em.records import Answer
 from identity_em.study.artefacts import Prompts
 
@@ -155,3 +157,16 @@ def test_texts_of_two_styles_are_told_apart_and_texts_of_one_style_are_not() -> 
 
 def test_with_few_articles_no_classifier_is_fitted() -> None:
     assert not {metric for metric, _ in shares(INPUTS)} & {"separability", "shortcut_surface"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("other", "least", "most"), [("claude-21", 0.92, 0.98), ("hf_qwen_32b_em_0", 0.57, 0.63)])
+def test_em_changes_the_style_of_published_summaries_a_little(
+    other: str, least: float, most: float, reference: Path
+) -> None:
+    folder = reference / "corpora" / "summaries" / "cnn"
+    own, theirs = (
+        json.loads((folder / f"cnn_train_{name}_responses.json").read_text("utf-8")) for name in ("hf_qwen_32b", other)
+    )
+    right = [hit for *_, hit in style.separable({a: (own[a], theirs[a]) for a in own if a in theirs})]
+    assert least < sum(right) / len(right) < most
