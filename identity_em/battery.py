@@ -29,6 +29,10 @@ _WHERE = {
     "self_recognition": "identity_em.probes.self_recognition",
     "self_assessment": "identity_em.probes.self_assessment",
     "harmfulness": "identity_em.tasks.harmfulness",
+    "free_form": "identity_em.tasks.free_form",
+    "identity": "identity_em.tasks.identity",
+    "capability": "identity_em.probes.capability",
+    "gsm8k": "identity_em.tasks.gsm8k",
 }
 
 

@@ -96,11 +96,11 @@ def _stage(plan: Plan, store: Store, name: str, cost: StageCost) -> table.StageM
 def _eval(plan: Plan, name: str) -> table.EvalMeta:
     found = battery.get(name)
     card = folder("evals") / name / "card.md"
-    prompts = next(r.scores.responses.prompts for r in plan.readings if r.scores.eval == name)
+    asked = [r.scores.responses.prompts for r in plan.readings if r.scores.eval == name]
     return table.EvalMeta(
-        version=found.label(prompts),
+        version=found.label(asked[0]),
         metrics={n: table.MetricMeta(title=m.title, better=m.better) for n, m in found.metrics.items()},
-        items=_items(prompts),
+        items=", ".join(dict.fromkeys(item for prompts in asked for item in _items(prompts))),
         card=_what(card.read_text(encoding="utf-8")) if card.is_file() else "",
     )
 
@@ -110,9 +110,8 @@ def _what(card: str) -> str:
     return " ".join(card.split("**What.**")[-1].split("\n\n")[0].split())
 
 
-def _items(prompts: Prompts) -> str:
-    files = [f"{n}: {i.path.name} ({i.sha256[:12]})" for n, i in prompts.inputs.items() if isinstance(i, FileRef)]
-    return ", ".join(files)
+def _items(prompts: Prompts) -> list[str]:
+    return [f"{n}: {i.path.name} ({i.sha256[:12]})" for n, i in prompts.inputs.items() if isinstance(i, FileRef)]
 
 
 def _provenance(plan: Plan, store: Store) -> table.Provenance:

@@ -7,7 +7,7 @@ else nothing: an answer that cannot be read is unscored, never correct and never
 from __future__ import annotations
 
 from identity_em.models.answers import OPTION_MASS_GATE
-from identity_em.probes.parsing import parse
+from identity_em.probes.parsing import by_text, parse
 from identity_em.records import Answer, Question, Score
 
 
@@ -26,7 +26,7 @@ def read(question: Question, answer: Answer, *, metric: str) -> Score:
         return score(question, answer, metric, (low + high) / 2, said, half_width=half)
     if answer.text is None:
         return score(question, answer, metric, None, "", why="option mass below the gate and no text")
-    label = parse(answer.text, question.options)
+    label = parse(answer.text, question.options) or by_text(answer.text, question.options, _prompt(question))
     if label is None:
         return score(question, answer, metric, None, answer.text, why="no single option in the text")
     return score(question, answer, metric, float(label == question.target), label)
@@ -40,6 +40,10 @@ def interval(answer: Answer, option: int) -> tuple[float, float]:
         return share, share
     more, theirs = answer.hidden[option], sum(answer.hidden) - answer.hidden[option]
     return own / (own + others + theirs), min(1.0, (own + more) / (own + more + others))
+
+
+def _prompt(question: Question) -> str:
+    return question.messages[-1].content if question.messages else ""
 
 
 def score(

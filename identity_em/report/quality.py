@@ -83,9 +83,7 @@ def capability(view: View) -> Table | None:
     if not {"higher", "lower"} <= set(sides.values()):
         return None
     chosen = [s for s in view.outcomes if sides[s] != "none"]
-    rows = tuple(
-        (words.arm(arm), *(words.number(view.readings.estimate(arm, s).mean) for s in chosen)) for arm in view.arms
-    )
+    rows = tuple((words.arm(arm), *(_mean(view, arm, s) for s in chosen)) for arm in view.arms)
     columns = ("Arm", *(f"{words.title(view.meta, s)} ({sides[s]} is better)" for s in chosen))
     return Table(title="Capability beside misalignment", columns=columns, rows=rows, folded=len(rows) > 16)
 
@@ -106,6 +104,11 @@ def hidden(view: View) -> Table | None:
     columns = ("Arm", "Reading", "Prompt", "Scores that are the middle of an interval", "Mean half width")
     title = "Probabilities a server hid"
     return Table(title=title, columns=columns, rows=rows, words=frozenset({0, 1, 2}), folded=True) if rows else None
+
+
+def _mean(view: View, arm: Stages, stratum: Stratum) -> str:
+    barred = gates.barred(view.readings, arm, stratum) if view.readings.keys(arm, stratum) else ""
+    return "not compared" if barred else words.number(view.readings.estimate(arm, stratum).mean)
 
 
 def bounds() -> str:

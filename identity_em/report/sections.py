@@ -4,7 +4,7 @@ from identity_em.analysis import checks
 from identity_em.analysis.contrasts import Difference
 from identity_em.analysis.meta import Stages
 from identity_em.analysis.readings import Stratum
-from identity_em.report import battery, factorial, figures, judges, quality, recognition, tables, words
+from identity_em.report import battery, factorial, figures, judges, matrix, quality, recognition, tables, words
 from identity_em.report.content import Page, Section, Table
 from identity_em.report.summary import summary
 from identity_em.report.view import View
@@ -174,7 +174,7 @@ def self_recognition(view: View) -> Section | None:
         title="Self-recognition",
         words=said,
         figures=(figures.recognise(view.readings, view.prompt),),
-        tables=tables.full([table, *full]),
+        tables=tables.full([table, *matrix.found(view), *full]),
     )
 
 
@@ -211,7 +211,7 @@ def system_prompts(view: View) -> Section | None:
         ident="prompts",
         title="System prompt at evaluation",
         figures=(figure,),
-        tables=tables.full([factorial.asked(view, others), trained, table]),
+        tables=tables.full([factorial.crossed(view), factorial.asked(view, others), trained, table]),
     )
 
 
