@@ -82,7 +82,10 @@ def _purse(plan: Plan, store: Store, budget: float | None) -> Path | None:
 
 def _finished(plan: Plan, progress: Progress, report: Path | None, out: Path, *, waiting: bool) -> Finished:
     names = plan.labels()
-    failures = [f"{names.get(key, key[:12])}: {done.error}" for key, done in progress.failed.items()]
+    alike: dict[str, list[str]] = {}
+    for key, done in progress.failed.items():
+        alike.setdefault(done.error, []).append(names.get(key, key[:12]))
+    failures = [f"{who[0]}{f' and {len(who) - 1} more' if who[1:] else ''}: {error}" for error, who in alike.items()]
     remade = [f"set aside and made again: {line}" for line in progress.remade]
     counts = {
         "made": len(progress.made),
