@@ -24,7 +24,8 @@ def logits(resident: Resident) -> torch.Tensor:
 
 
 def values(answers: list[Answer]) -> torch.Tensor:
-    return torch.tensor([[*answer.probabilities, answer.option_mass] for answer in answers], dtype=torch.float64)
+    """Log-probabilities of the options and of them all together."""
+    return torch.tensor([[*answer.probabilities, answer.option_mass] for answer in answers], dtype=torch.float64).log()
 
 
 def test_exact_probabilities_agree_with_2000_samples(ref: Ref) -> None:
