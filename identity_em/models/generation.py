@@ -35,7 +35,7 @@ def draws(question: Question, *, sample: int, seed: int, steps: int) -> Tensor:
 def generate(
     model: PreTrainedModel, batch: SharedBatch, sampling: Sampling, uniform: Tensor, *, stops: Sequence[int]
 ) -> list[list[int]]:
-    """New tokens of `sampling.n` answers to each prompt of `batch`, a prompt's answers together, without the stop token.
+    """New tokens of `sampling.n` answers to each prompt of `batch`, a prompt's together, without the stop token.
 
     Args:
         uniform: What decides each token, shape (B * n, max_new_tokens).
