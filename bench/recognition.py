@@ -35,7 +35,7 @@ def rows(*, rounds: int = ROUNDS) -> list[Row]:
     """The saving that token counts allow, the time of every path, and what share of that saving is had.
 
     Asked of the pocket model, in which attention is half of the work and grows with the prompt's square, so that
-    tokens overstate what can be saved; and of layers of a real model's shapes, in which it is a small part.
+    tokens overstate what can be saved; and of a layer of a real model's shapes, in which it is a small part.
     """
     torch.set_num_threads(1)
     logging.disable(logging.WARNING)

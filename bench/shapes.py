@@ -27,8 +27,8 @@ class Shapes:
 
 
 QWEN_7B = Shapes("Qwen2.5-7B", hidden=3584, ffn=18944, layers=28, heads=28, kv_heads=4, vocabulary=152064)
-# The smallest model of the family with 3 of its 24 layers: attention's share of the work is a real model's.
-QWEN_HALF_B = Shapes("3 layers of Qwen2.5-0.5B", hidden=896, ffn=4864, layers=3, heads=14, kv_heads=2, vocabulary=1400)
+# The smallest model of the family with 1 of its 24 layers: attention's share of the work is a real model's.
+QWEN_HALF_B = Shapes("1 layer of Qwen2.5-0.5B", hidden=896, ffn=4864, layers=1, heads=14, kv_heads=2, vocabulary=1400)
 TINY = Shapes("tiny", hidden=64, ffn=96, layers=2, heads=2, kv_heads=1, vocabulary=1400)
 
 
