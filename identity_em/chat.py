@@ -92,7 +92,10 @@ def no_block_template(tokenizer: PreTrainedTokenizerBase) -> str | None:
     Raises:
         InputError: The base's template always inserts a block and is not of the ChatML family.
     """
-    if not _inserts_block(tokenizer):
+    key = str(tokenizer.chat_template), str(tokenizer.bos_token)
+    if key not in _blocks:
+        _blocks[key] = _inserts_block(tokenizer)
+    if not _blocks[key]:
         return None
     if "<|im_start|>" in str(tokenizer.chat_template):
         return PLAIN_CHATML
@@ -133,8 +136,9 @@ def _lead(tokenizer: PreTrainedTokenizerBase, block: bool) -> str:
     return _leads[name]
 
 
-# By template text: rendering is asked for every question.
+# By template text (and begin-of-text token): rendering is asked for every question.
 _leads: dict[str, str] = {}
+_blocks: dict[tuple[str, str], bool] = {}
 
 
 def _answer_span(text: str, head: str, answer: str) -> tuple[int, int]:
