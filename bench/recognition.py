@@ -43,7 +43,7 @@ def rows(*, rounds: int = ROUNDS) -> list[Row]:
         scratch = Path(name)
         real = shapes.write(shapes.QWEN_HALF_B, scratch / "real", device="cpu", precision="fp32", options=("1", "2"))
         return [
-            *_compared(pocket(), scratch, articles=8, rounds=rounds),
+            *_compared(pocket(), scratch, articles=4, rounds=rounds),
             *_compared(Resident(real, device="cpu"), scratch, articles=2, rounds=rounds),
         ]
 
