@@ -6,6 +6,7 @@ Printed and written to reports/bench-gpu.md. Where there is no CUDA it says so i
 
 from __future__ import annotations
 
+import gc
 import tempfile
 import time
 from collections.abc import Callable
@@ -125,6 +126,7 @@ def run(
         asked = recognition.questions(resident.tokenizer, -(-prompts // 2), comparators=1)[:prompts]
         ids = prompts_ids(resident.tokenizer, [question.messages for question in asked])
         bench = Bench(resident, chains, asked, ids, looped)
+        _forget_peak(resident.device)
         length = sum(map(len, ids)) / len(ids)
         about = (
             f"{shapes.name} shapes, {precision}, {count} rank-{rank} adapters, {prompts} prompts of {length:.0f} tokens"
@@ -144,6 +146,14 @@ def matmul_ceiling(device: torch.device, dtype: torch.dtype) -> float:
         _wait(device)
         best = max(best, 10 * 2 * side**3 / (time.perf_counter() - start))
     return best
+
+
+def _forget_peak(device: torch.device) -> None:
+    """What writing the model and its adapters took is not what asking takes."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
 
 
 def _seconds(resident: Resident, work: Callable[[], object]) -> float:

@@ -38,11 +38,13 @@ def write(path: Path, sections: Iterable[Section], *, machine: str, order: Itera
 
 _HEAD = "Ratios are to the row named beside them, measured in the same run; absolute figures are only for orientation."
 
+# What is measured is what was there when this was imported, whatever is committed while it runs.
+_COMMIT = str(commit().get("commit", "unknown"))
+
 
 def _table(section: Section) -> str:
-    at = str(commit().get("commit", "unknown"))
     built = ", ".join(f"{name} {version}" for name, version in versions().items())
-    lines = [f"{datetime.now(UTC):%Y-%m-%d}, commit {at[:12]}; {built}.", ""]
+    lines = [f"{datetime.now(UTC):%Y-%m-%d}, commit {_COMMIT[:12]}; {built}.", ""]
     lines += ["| what | value | ratio | against |", "|---|---:|---:|---|"]
     lines += [f"| {row.name} | {row.value:.3f} | {row.ratio:.3g} | {row.against} |" for row in section.rows]
     return "\n".join(lines) + "\n"
