@@ -32,7 +32,7 @@ class Given(Record):
     """What a run says with -T.
 
     Attributes:
-        inputs: The eval's inputs by name: a file, `pocket:FILE`, a Hub dataset, or files by author.
+        inputs: The eval's inputs by name: a file, `pocket`, `pocket:FILE`, a Hub dataset, or files by author.
         judge: Who judges; "" asks the model in the role `grader`.
     """
 
@@ -107,6 +107,8 @@ def _input(name: str, given: Any, found: Eval) -> Any:
             if not own:
                 raise InputError(found=f"no {name}", wanted=f"the {name} of {found.name}", do=f"give -T {name}=FILE")
             return own[0]
+        case "pocket":
+            return resource("pocket", f"data/{found.name}.jsonl")
         case str() if given.startswith("pocket:"):
             return resource("pocket", f"data/{given.removeprefix('pocket:')}")
         case str():
