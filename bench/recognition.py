@@ -82,7 +82,8 @@ def questions(tokenizer: object, articles: int, *, comparators: int = COMPARATOR
         "others": others,
     }
     probe = battery.get("self_recognition")
-    return probe.questions(Prompts(name=probe.name, version=probe.version, params={"wording": "pocket"}), inputs)
+    params = {"wording": "pocket", "limit": None}  # The eval's own limit is a hundred articles.
+    return probe.questions(Prompts(name=probe.name, version=probe.version, params=params), inputs)
 
 
 def allowed(prompts: list[list[int]]) -> float:

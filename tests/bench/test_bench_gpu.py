@@ -59,3 +59,8 @@ def test_a_part_run_alone_leaves_the_others_figures_as_they_were(tmp_path: Path)
     text = file.read_text()
     assert text.count("| x | 1.000 |") == 1
     assert text.index("## A") < text.index("## B") < text.index("| y | 2.000 |")
+
+
+def test_as_many_questions_are_asked_as_are_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recognition, "ARTICLE_TOKENS", 60)
+    assert len(recognition.questions(lambda text: {"input_ids": text.split()}, 120, comparators=1)) == 240
