@@ -89,8 +89,8 @@ class Workshop:
 
     def _dataset(self, dataset: Dataset, folder: Path) -> dict[str, Any]:
         inputs = self.inputs(dataset.inputs)
-        examples = recipes.build(dataset.recipe, inputs, dataset.params, dataset.data_seed)
-        return dict(dataset_folder.fill(folder, dataset, examples, inputs))
+        rows = recipes.stream(dataset.recipe, inputs, dataset.params, dataset.data_seed)
+        return dict(dataset_folder.fill(folder, dataset, rows, inputs))
 
     def _checkpoint(self, checkpoint: Checkpoint, folder: Path) -> dict[str, Any]:
         from identity_em.training.axolotl import Trainer
