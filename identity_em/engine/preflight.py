@@ -9,8 +9,8 @@ from identity_em.interventions import direct
 from identity_em.pocket import shipped
 from identity_em.records import Answer, Example
 from identity_em.store import Store
-from identity_em.study import costs
-from identity_em.study.artefacts import Checkpoint, FileRef
+from identity_em.study import costs, writers
+from identity_em.study.artefacts import Checkpoint, FileRef, Responses
 from identity_em.study.bases import POCKET, check_resolved
 from identity_em.study.plan import Plan
 from identity_em.tasks import judges
@@ -29,6 +29,9 @@ def check(plan: Plan, store: Store) -> None:
     auditing.refuse_leaks(plan, store)
     if POCKET.fullmatch(plan.study.model.base):
         shipped.check(Path(plan.base.path))
+    for artefact in plan.artefacts:
+        if isinstance(artefact, Responses) and writers.model(artefact.checkpoint.base) and not store.has(artefact):
+            writers.key(artefact.checkpoint.base.path)
     seen: set[str] = set()
     for checkpoint in plan.trainings:
         dataset = checkpoint.dataset

@@ -52,6 +52,7 @@ def preview(
         params = {**dataset.params, "system_prompt": None if kept else prompt.model_dump()}
         examples = islice(recipes.stream(dataset.recipe, inputs, params, dataset.data_seed), rows)
         for i, example in enumerate(examples, 1):
-            yield Text(f"{stage}, system prompt {name!r}, row {i}", style="bold")
-            tokens = rendered.marked(tokenizer, rendered.render(tokenizer, example, block=prompt.block))
+            row = rendered.render(tokenizer, example, block=prompt.block)
+            yield Text(f"{stage}, system prompt {name!r}, row {i}, tokens {row.digest.hex()[:12]}", style="bold")
+            tokens = rendered.marked(tokenizer, row)
             yield rendered.coloured(tokens) if colour else Text(rendered.plain(tokens))
