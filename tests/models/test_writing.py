@@ -149,3 +149,15 @@ def test_rows_wait_for_the_writers_summaries(tmp_path: Path) -> None:
     found = planned(tmp_path, "http://127.0.0.1:1")
     assert dataset(found).needs == (summaries(found),)
     assert found.artefacts.index(summaries(found)) < found.artefacts.index(dataset(found))
+
+
+def test_a_writer_answers_for_itself_also_where_a_server_answers_the_evals(tmp_path: Path) -> None:
+    path = planned(tmp_path, "http://127.0.0.1:1").located.file
+    body = yaml.safe_load(path.read_text())
+    body["corpora"]["eval"]["summaries"] = {"gpt": body["corpora"]["train"]["summaries"]["gpt"]}
+    path.write_text(yaml.safe_dump(body, sort_keys=False))
+    written = [a for a in plan(path, serving="served").artefacts if isinstance(a, Responses)]
+    hosted = [a for a in written if writers.model(a.checkpoint.base)]
+    assert len(hosted) == 2
+    assert {a.serving for a in hosted} == {"resident"}
+    assert {a.serving for a in written if a not in hosted} == {"served"}
