@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
+from identity_em.interventions import wordings
 from identity_em.study.artefacts import FileRef, HubRef, Prompts, Responses
 from identity_em.study.asked import Asked
-from identity_em.interventions import wordings
 from identity_em.study.declared import Arm
 
 AUTHORS = ("base", "current")
