@@ -49,7 +49,7 @@ def test_axolotl_consumes_what_preview_shows_for_every_recipe(tmp_path: Path) ->
     from transformers import AutoTokenizer
 
     found = every_recipe(tmp_path)
-    done = engine.run_study(found, tmp_path / "store", tmp_path / "out", 1, tell=lambda progress: None)
+    done = engine.run_study(found, tmp_path / "store", tmp_path / "out", 1, lambda progress: None)
     assert done.exit_code == 0, done.errors
     tokenizer, store = AutoTokenizer.from_pretrained(found.base.path), Store(tmp_path / "store")
     seen = {}

@@ -11,6 +11,7 @@ from identity_em.engine import auditing, preflight
 from identity_em.engine.guarded import Guarded
 from identity_em.engine.local import Done
 from identity_em.engine.make import Workshop
+from identity_em.engine.means import Means
 from identity_em.engine.run import run
 from identity_em.errors import DataError
 from identity_em.resources import resource
@@ -25,7 +26,7 @@ class Here:
     """An engine in this process whose model says what it is told to, and whose trainer must not be reached."""
 
     def __init__(self, store: Store) -> None:
-        self._workshop, self._jobs = Workshop(store, None), list[Artefact]()
+        self._workshop, self._jobs = Workshop(store, Means()), list[Artefact]()
         self._workshop._responses = self._said  # type: ignore[method-assign]
         self.trained: list[Artefact] = []
 

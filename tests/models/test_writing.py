@@ -11,6 +11,7 @@ import yaml
 
 from identity_em.engine import preflight
 from identity_em.engine.make import Workshop
+from identity_em.engine.means import Means
 from identity_em.errors import InputError, MissingEnvironment, ServerFailed, StudyError
 from identity_em.models import writing
 from identity_em.resources import resource
@@ -61,7 +62,7 @@ def dataset(found: Plan) -> Dataset:
 
 def test_a_model_writes_summaries_that_rows_are_made_of(server: FakeServer, tmp_path: Path) -> None:
     found = planned(tmp_path, server.url)
-    workshop = Workshop(Store(tmp_path / "store"), None)
+    workshop = Workshop(Store(tmp_path / "store"), Means())
     assert workshop.make(summaries(found)) == "made"
     assert workshop.make(dataset(found)) == "made"
     rows = [json.loads(r) for r in (workshop.store.open(dataset(found)) / "rows.jsonl").read_text().splitlines()]
@@ -91,7 +92,7 @@ def test_failing_articles_are_listed_and_only_they_are_asked_again(server: FakeS
     server.fault = lambda number: (400, {}) if number in refused else None
     store = Store(tmp_path / "store")
     with pytest.raises(ServerFailed, match=r"3 of \d+ articles without a summary by gpt-4.1") as told:
-        Workshop(store, None).make(summaries(found))
+        Workshop(store, Means()).make(summaries(found))
     assert "you sent" not in str(told.value)
     assert not store.has(summaries(found))
     listed = json.loads(next((tmp_path / "store" / "logs").glob("*.failed.json")).read_text())
@@ -100,7 +101,7 @@ def test_failing_articles_are_listed_and_only_they_are_asked_again(server: FakeS
     assert set(listed) <= set(articles)
     answered = len(server.seen)
     server.fault = lambda number: None
-    Workshop(store, None).make(summaries(found))
+    Workshop(store, Means()).make(summaries(found))
     assert len(server.seen) == answered + 3
     assert not list((tmp_path / "store" / "logs").glob("*.failed.json"))
 
@@ -110,13 +111,13 @@ def test_a_server_that_fails_now_and_then_is_asked_again_and_one_that_is_down_is
 ) -> None:
     found = planned(tmp_path, server.url)
     server.fault = lambda number: (503, {}) if number % 7 == 0 else None
-    Workshop(Store(tmp_path / "one"), None).make(summaries(found))
+    Workshop(Store(tmp_path / "one"), Means()).make(summaries(found))
     server.fault = lambda number: (503, {})
     monkeypatch.setattr(writing, "TOGETHER", 1)
     before = server.asked
     with pytest.raises(ServerFailed, match="without a summary"):
-        Workshop(Store(tmp_path / "two"), None).make(summaries(found))
-    assert server.asked - before == 8 * writing.MOST_FAILED
+        Workshop(Store(tmp_path / "two"), Means()).make(summaries(found))
+    assert 8 <= server.asked - before <= 8 * writing.MOST_FAILED
 
 
 def test_a_key_is_only_taken_from_the_environment_and_asked_for_before_anything_is_spent(
@@ -131,7 +132,7 @@ def test_a_key_is_only_taken_from_the_environment_and_asked_for_before_anything_
     server.key = "mine"
     monkeypatch.setenv("IDENTITY_EM_SERVED_KEY", "wrong")
     with pytest.raises(InputError, match="a key that the server") as told:
-        Workshop(Store(tmp_path / "store"), None).make(summaries(planned(tmp_path, server.url)))
+        Workshop(Store(tmp_path / "store"), Means()).make(summaries(planned(tmp_path, server.url)))
     assert "wrong" not in str(told.value)
 
 
