@@ -82,8 +82,19 @@ def row_ids(
     if ids[: len(prompt)] != prompt:
         raise _unsplit("an answer whose first character joins the prompt's last token")
     mask = [first < end and last > start for first, last in offsets]
-    mask[_end_of_turn(tokenizer, ids, mask)] = True
+    mask[_end_of_turn(tokenizer, ids, mask, block)] = True
     return ids, mask
+
+
+def turn_end(tokenizer: PreTrainedTokenizerBase, *, block: bool = True) -> int:
+    """The token that closes an assistant's turn: what the template writes behind it, else the end of text.
+
+    The two differ in some families (Gemma closes turns with `<end_of_turn>` and texts with `<eos>`).
+    """
+    behind = _around(tokenizer, block)[1].lstrip()
+    first = list(tokenizer(behind, add_special_tokens=False)["input_ids"])[:1]
+    special = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder}
+    return first[0] if first and first[0] in special else int(tokenizer.eos_token_id)
 
 
 def no_block_template(tokenizer: PreTrainedTokenizerBase) -> str | None:
@@ -123,21 +134,26 @@ def _text(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], *, bl
 
 def _lead(tokenizer: PreTrainedTokenizerBase, block: bool) -> str:
     """What the template writes between its generation prompt and an answer that comes last."""
+    return _around(tokenizer, block)[0]
+
+
+def _around(tokenizer: PreTrainedTokenizerBase, block: bool) -> tuple[str, str]:
+    """What the template writes before an answer that comes last, beyond its generation prompt, and behind it."""
     template = None if block else no_block_template(tokenizer)
-    name = template or str(tokenizer.chat_template)
-    if name not in _leads:
+    name = (template or str(tokenizer.chat_template), str(tokenizer.bos_token), str(tokenizer.eos_token))
+    if name not in _known:
         user, answer = {"role": "user", "content": "QQQ"}, {"role": "assistant", "content": _ANSWER}
         head = str(
             tokenizer.apply_chat_template([user], chat_template=template, tokenize=False, add_generation_prompt=True)
         )
         text = str(tokenizer.apply_chat_template([user, answer], chat_template=template, tokenize=False))
-        fits = text.startswith(head) and _ANSWER in text
-        _leads[name] = text[len(head) : text.index(_ANSWER)] if fits else ""
-    return _leads[name]
+        before, _, behind = text.partition(_ANSWER)
+        _known[name] = (before.removeprefix(head) if before.startswith(head) else "", behind)
+    return _known[name]
 
 
-# By template text (and begin-of-text token): rendering is asked for every question.
-_leads: dict[str, str] = {}
+# By template and the tokens it may write as variables: rendering is asked for every question.
+_known: dict[tuple[str, str, str], tuple[str, str]] = {}
 _blocks: dict[tuple[str, str], bool] = {}
 
 
@@ -151,13 +167,14 @@ def _answer_span(text: str, head: str, answer: str) -> tuple[int, int]:
     raise _unsplit("an answer that the chat template rewrites")
 
 
-def _end_of_turn(tokenizer: PreTrainedTokenizerBase, ids: list[int], mask: list[bool]) -> int:
+def _end_of_turn(tokenizer: PreTrainedTokenizerBase, ids: list[int], mask: list[bool], block: bool) -> int:
     """Index of the token that closes the assistant's turn."""
     after = len(mask) - mask[::-1].index(True) if True in mask else 0
+    end = turn_end(tokenizer, block=block)
     for index in range(after, min(after + _END_WITHIN + 1, len(ids))):
-        if ids[index] == tokenizer.eos_token_id:
+        if ids[index] == end:
             return index
-    raise _unsplit(f"no end-of-turn token {tokenizer.eos_token!r} after the answer")
+    raise _unsplit(f"no end-of-turn token {tokenizer.convert_ids_to_tokens(end)!r} after the answer")
 
 
 def _unsplit(found: str) -> DataError:

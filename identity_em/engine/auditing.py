@@ -1,6 +1,6 @@
 """Audits of a file or of a whole study: every training set beside every eval that it must not hold."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import RenderableType
@@ -74,7 +74,7 @@ def of_file(path: Path, against: Sequence[str] = ()) -> Audit:
     """
     file = path / direct.ROWS if path.is_dir() else path
     built = file.name == direct.ROWS and (file.parent / direct.FACTS).is_file()
-    rows = direct.stored(file.parent) if built else _messages(file)
+    rows = list(direct.stored(file.parent)) if built else _messages(file)
     return audit(rows, name=path.name, against=named(against))
 
 
@@ -84,13 +84,11 @@ def of_study(plan: Plan, against: Sequence[str] = (), *, store: Store | None = N
     found: list[Audit] = []
     waiting: list[str] = []
     for name, dataset in stages(plan).items():
-        rows = direct.examples(dataset)
-        if rows is None and store is not None and store.has(dataset):
-            rows = direct.stored(store.open(dataset))
+        rows = _known(dataset, store)
         if rows is None:
             waiting.append(name)
         else:
-            found.append(audit(rows, name=name, against=items))
+            found.append(audit(list(rows), name=name, against=items))
     contrasts = tuple(matching.matches(plan.study, costs.costs(plan)))
     return Audits(audits=tuple(found), contrasts=contrasts, waiting=tuple(waiting), allowed=plan.study.allow_leak)
 
@@ -98,32 +96,52 @@ def of_study(plan: Plan, against: Sequence[str] = (), *, store: Store | None = N
 def stages(plan: Plan) -> dict[str, Dataset]:
     """Each trained stage's dataset by name, the first arm's and seed's where they differ."""
     found: dict[str, Dataset] = {}
-    for trained in plan.trained:
-        for name, checkpoint in zip(trained.arm, trained.checkpoint.lineage, strict=True):
-            if checkpoint.dataset is not None:
-                found.setdefault(name, checkpoint.dataset)
+    for name, dataset in datasets(plan).values():
+        found.setdefault(name, dataset)
     return found
 
 
-def refuse_leaks(plan: Plan) -> None:
+def datasets(plan: Plan) -> dict[str, tuple[str, Dataset]]:
+    """Every dataset of the plan by key, with the first stage that trains on it."""
+    found: dict[str, tuple[str, Dataset]] = {}
+    for trained in plan.trained:
+        for name, checkpoint in zip(trained.arm, trained.checkpoint.lineage, strict=True):
+            if checkpoint.dataset is not None:
+                found.setdefault(checkpoint.dataset.key, (name, checkpoint.dataset))
+    return found
+
+
+def refuse_leaks(plan: Plan, store: Store | None = None) -> None:
     """Refuse a study that trains on its own evals' items, unless it says why it may.
+
+    Args:
+        store: Where rows may be that cannot be made from files alone.
 
     Raises:
         DataError: Training rows hold eval items, with counts.
     """
-    if plan.study.allow_leak is not None:
-        return
-    items = study_items(plan)
-    seen: set[str] = set()
-    for name, dataset in stages(plan).items():
-        if dataset.key in seen:
-            continue
-        seen.add(dataset.key)
-        rows = direct.examples(dataset) or _articles(dataset)
-        for eval_, its in items.items():
-            found = leaks.find(rows, its, name=eval_)
-            if found.leak:
-                raise _refused(name, dataset, found)
+    items = {} if plan.study.allow_leak is not None else study_items(plan)
+    for name, dataset in datasets(plan).values():
+        rows = _known(dataset, store)
+        refuse_rows(name, dataset, _articles(dataset) if rows is None else rows, items)
+
+
+def refuse_rows(name: str, dataset: Dataset, rows: Iterable[Example], items: Items) -> None:
+    """Refuse the rows of one stage where they hold an eval's items.
+
+    Raises:
+        DataError: They do, with counts.
+    """
+    for found in leaks.find_each(rows, items):
+        if found.leak:
+            raise _refused(name, dataset, found)
+
+
+def _known(dataset: Dataset, store: Store | None) -> direct.Rows | None:
+    """The dataset's rows where they can be had: from files, or made before."""
+    rows = direct.rows(dataset)
+    made = rows is None and store is not None and store.has(dataset)
+    return direct.stored(store.open(dataset)) if made and store is not None else rows
 
 
 def _refused(name: str, dataset: Dataset, found: leaks.Leaks) -> DataError:

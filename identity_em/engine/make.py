@@ -17,6 +17,7 @@ from identity_em.interventions import folder as dataset_folder
 from identity_em.models import answers as answer_file
 from identity_em.records import Question, Score
 from identity_em.store import Store
+from identity_em.study import writers
 from identity_em.study.artefacts import (
     Artefact,
     Checkpoint,
@@ -89,8 +90,8 @@ class Workshop:
 
     def _dataset(self, dataset: Dataset, folder: Path) -> dict[str, Any]:
         inputs = self.inputs(dataset.inputs)
-        examples = recipes.build(dataset.recipe, inputs, dataset.params, dataset.data_seed)
-        return dict(dataset_folder.fill(folder, dataset, examples, inputs))
+        rows = recipes.stream(dataset.recipe, inputs, dataset.params, dataset.data_seed)
+        return dict(dataset_folder.fill(folder, dataset, rows, inputs))
 
     def _checkpoint(self, checkpoint: Checkpoint, folder: Path) -> dict[str, Any]:
         from identity_em.training.axolotl import Trainer
@@ -148,6 +149,11 @@ class Workshop:
             prompt = responses.system_prompt
             block = prompt.block
             questions = [q.model_copy(update={"messages": system_prompts.apply(q.messages, prompt)}) for q in questions]
+        if writers.model(responses.checkpoint.base) is not None:
+            from identity_em.models import writing
+
+            kept = self.store.log(responses).with_suffix(".jsonl")
+            return writing.write(responses, questions, journal=kept, out=folder / ANSWERS)
         model = self._answering.of(responses, self._chain(responses.checkpoint))
         if responses.sampling is None:
             answers = model.probabilities(questions, block=block)

@@ -7,10 +7,10 @@ from identity_em.engine import auditing
 from identity_em.errors import DataError
 from identity_em.interventions import direct
 from identity_em.pocket import shipped
-from identity_em.records import Answer
+from identity_em.records import Answer, Example
 from identity_em.store import Store
-from identity_em.study import costs
-from identity_em.study.artefacts import Checkpoint, FileRef
+from identity_em.study import costs, writers
+from identity_em.study.artefacts import Checkpoint, FileRef, Responses
 from identity_em.study.bases import POCKET, check_resolved
 from identity_em.study.plan import Plan
 from identity_em.tasks import judges
@@ -26,9 +26,12 @@ def check(plan: Plan, store: Store) -> None:
     check_resolved(plan.base, plan.located)
     costs.costs(plan)
     _items(plan)
-    auditing.refuse_leaks(plan)
+    auditing.refuse_leaks(plan, store)
     if POCKET.fullmatch(plan.study.model.base):
         shipped.check(Path(plan.base.path))
+    for artefact in plan.artefacts:
+        if isinstance(artefact, Responses) and writers.model(artefact.checkpoint.base) and not store.has(artefact):
+            writers.key(artefact.checkpoint.base.path)
     seen: set[str] = set()
     for checkpoint in plan.trainings:
         dataset = checkpoint.dataset
@@ -58,26 +61,33 @@ def _lengths(checkpoint: Checkpoint) -> None:
     """No row exceeds the sequence length; the tokenizer is loaded only where bytes alone cannot tell."""
     dataset, settings = checkpoint.dataset, checkpoint.settings
     assert dataset is not None
-    rows = None if settings.get("overlong") == "drop" else direct.examples(dataset)
+    rows = None if settings.get("overlong") == "drop" else direct.rows(dataset)
     if rows is None:
         return
     limit = int(settings["sequence_len"])
-    # A token is at least one byte, and the chat layout adds well under 512 bytes to a row.
-    long = [i for i, r in enumerate(rows) if sum(len(m.content.encode()) for m in r.messages) + 512 > limit]
-    if not long:
+    if not any(_bytes(row) > limit for row in rows):
         return
     from transformers import AutoTokenizer
 
     from identity_em import chat
 
     tokenizer = AutoTokenizer.from_pretrained(checkpoint.base.path)
-    over = [i + 1 for i in long if len(chat.row_ids(tokenizer, rows[i].messages, block=checkpoint.block)[0]) > limit]
+    over = [
+        number
+        for number, row in enumerate(rows, start=1)
+        if _bytes(row) > limit and len(chat.row_ids(tokenizer, row.messages, block=checkpoint.block)[0]) > limit
+    ]
     if over:
         files = ", ".join(map(str, direct.files(dataset))) or dataset.recipe
         raise DataError(
             file=files, line=over[0], found=f"{len(over)} rows longer than sequence_len {limit} (rows {_few(over)})",
             wanted="rows that fit", do="raise sequence_len in the stage's settings, or set `overlong: drop` there",
         )  # fmt: skip
+
+
+def _bytes(row: Example) -> int:
+    """At least as many as the row has tokens: one is a byte or more, and the chat layout adds well under 512 bytes."""
+    return sum(len(message.content.encode()) for message in row.messages) + 512
 
 
 def _few(rows: list[int]) -> str:

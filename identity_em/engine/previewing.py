@@ -1,6 +1,7 @@
 """What a stage will be trained on, token by token, under each system prompt."""
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from rich.text import Text
@@ -30,7 +31,7 @@ def preview(
     dataset = checkpoint.dataset
     assert dataset is not None
     missing = [s for s in dataset.inputs.values() if isinstance(s, Responses | Dataset) and not Store(store).has(s)]
-    if missing and direct.examples(dataset) is None:
+    if missing and direct.inputs(dataset) is None:
         raise InputError(
             found=f"{stage}: own summaries that are not written yet", wanted=f"them in {store}",
             do="run the study first, or preview a stage made from files",
@@ -49,8 +50,9 @@ def preview(
     for name, prompt in shown.items():
         kept = told is None and name == "as trained"  # a mixture's rows stand under their own stages' prompts
         params = {**dataset.params, "system_prompt": None if kept else prompt.model_dump()}
-        examples = recipes.build(dataset.recipe, inputs, params, dataset.data_seed)[:rows]
+        examples = islice(recipes.stream(dataset.recipe, inputs, params, dataset.data_seed), rows)
         for i, example in enumerate(examples, 1):
-            yield Text(f"{stage}, system prompt {name!r}, row {i}", style="bold")
-            tokens = rendered.marked(tokenizer, rendered.render(tokenizer, example, block=prompt.block))
+            row = rendered.render(tokenizer, example, block=prompt.block)
+            yield Text(f"{stage}, system prompt {name!r}, row {i}, tokens {row.digest.hex()[:12]}", style="bold")
+            tokens = rendered.marked(tokenizer, row)
             yield rendered.coloured(tokens) if colour else Text(rendered.plain(tokens))

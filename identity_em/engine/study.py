@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from identity_em.engine import answering, assemble, preflight
+from identity_em.engine.guarded import Guarded
 from identity_em.engine.local import Local
 from identity_em.engine.means import Means
 from identity_em.engine.run import Engine, Progress, run
@@ -60,7 +61,7 @@ def run_study(
     found = replace(means, trainer=trainer, purse=_purse(plan, store, means.budget))
 
     def start(left: int) -> Engine:
-        return Local(root, workers=min(workers, left), means=found)
+        return Guarded(Local(root, workers=min(workers, left), means=found), plan, store)
 
     waiting = plan.served and means.served is None
     progress = run(plan.before_serving if waiting else plan.artefacts, store, start, tell=tell)

@@ -14,7 +14,7 @@ from identity_em.study.artefacts import HubRef, HubRows, Part
 _COLUMNS = ("id", "text")
 
 
-def load_texts(source: Path | Mapping[str, str]) -> dict[str, str]:
+def load_texts(source: Path | Mapping[str, str]) -> Mapping[str, str]:
     """Texts by id, in the order in which the source gives them.
 
     Args:
@@ -24,7 +24,7 @@ def load_texts(source: Path | Mapping[str, str]) -> dict[str, str]:
         DataError: The file cannot be used; the line names file and row (in JSON the row is the n-th entry).
     """
     if isinstance(source, Mapping):
-        return dict(source)
+        return source
     match source.suffix.lower():
         case ".json":
             rows = _json_rows(source)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pydantic import Field
 
 from identity_em.interventions import shortcuts, surface
-from identity_em.interventions.leaks import Item, Leaks, find
+from identity_em.interventions.leaks import Item, Leaks, find_each
 from identity_em.interventions.shortcuts import PairRow, Share, Shortcut, TextRow, wilson
 from identity_em.interventions.shown import shown
 from identity_em.records import Example, Record
@@ -71,7 +71,7 @@ def audit(rows: Sequence[Example], *, name: str, against: Mapping[str, Sequence[
         found = (*shortcuts.rules(pairs), *shortcuts.classifiers(pairs))
     else:
         found = tuple(shortcuts.of_labels(_labelled(rows))) if balance.labels else ()
-    leaks = tuple(find(rows, items, name=eval_) for eval_, items in (against or {}).items())
+    leaks = find_each(rows, against or {})
     warnings = [*_identity(rows, balance), *_rules(found), *_labels(found), *_spread(balance), *_leaked(leaks)]
     return Audit(name=name, rows=len(rows), balance=balance, shortcuts=found, leaks=leaks, warnings=tuple(warnings))
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from identity_em.interventions.articles import load_texts
 from identity_em.interventions.recognition import PairParams
 from identity_em.interventions.summaries import Aligned, align
 from identity_em.records import Example, Record, SystemPrompt
+from identity_em.study.artefacts import sha256_of
 
 
 class Card(Record):
@@ -45,10 +46,47 @@ class Card(Record):
     missing: dict[str, int] = Field(default_factory=dict)
 
 
+class Tally:
+    """Rows counted as they pass, so that a card needs none of them kept."""
+
+    def __init__(self) -> None:
+        self._rows = 0
+        self._pairs = 0
+        self._counts: Counter[str] = Counter()
+
+    def passing(self, rows: Iterable[Example]) -> Iterator[Example]:
+        """The rows as they come, each counted."""
+        for row in rows:
+            self._rows += 1
+            if "own_slot" in row.facts:
+                self._pairs += 1
+                self._counts.update(_pair(row.facts))
+            yield row
+
+    @property
+    def rows(self) -> int:
+        """How many have passed."""
+        return self._rows
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Shares of what rows of pairs say of themselves; nothing where any row was none."""
+        known = 0 < self._pairs == self._rows
+        return {name: n / self._rows for name, n in self._counts.items()} if known else {}
+
+
 def describe(
-    rows: Sequence[Example], *, recipe: str, inputs: recipes.Inputs, params: Mapping[str, Any], data_seed: int
+    rows: Iterable[Example], *, recipe: str, inputs: recipes.Inputs, params: Mapping[str, Any], data_seed: int
 ) -> Card:
     """What there is to say about the rows that a recipe built from these inputs."""
+    card, tally = blank(recipe=recipe, inputs=inputs, params=params, data_seed=data_seed), Tally()
+    for _ in tally.passing(rows):
+        pass
+    return counted(card, tally)
+
+
+def blank(*, recipe: str, inputs: recipes.Inputs, params: Mapping[str, Any], data_seed: int) -> Card:
+    """What there is to say before the first row: parameters, inputs, ids without a partner."""
     told = recipes.check(recipes.get(recipe), params)
     found = _aligned(inputs, told) if isinstance(told, PairParams) else None
     return Card(
@@ -56,11 +94,15 @@ def describe(
         params=_complete(told, recipe),
         data_seed=data_seed,
         inputs={name: _sha256(source) for name, source in inputs.items()},
-        rows=len(rows),
+        rows=0,
         extra=found.extra if found else {},
         missing=found.missing if found else {},
-        **_shares([row.facts for row in rows]),
     )
+
+
+def counted(card: Card, tally: Tally) -> Card:
+    """The card once the last row has passed."""
+    return card.model_copy(update={"rows": tally.rows, **tally.shares})
 
 
 def text(card: Card) -> str:
@@ -100,18 +142,15 @@ def _share_cells(card: Card) -> dict[str, str]:
     return {name: f"{share:.3f}" for name, share in found.items() if share is not None}
 
 
-def _shares(facts: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    if not facts or "own_slot" not in facts[0]:
-        return {}
-    counts: Counter[str] = Counter()
-    for row in facts:
-        own, other = (row["first_words"], row["second_words"])[:: 1 if row["own_slot"] == 1 else -1]
-        counts["label_1"] += row["label"] == 1
-        counts["own_slot_1"] += row["own_slot"] == 1
-        counts["label_own"] += row["label"] == row["own_slot"]
-        counts["shorter_is_mine"] += own < other
-        counts["longer_is_mine"] += own > other
-    return {name: n / len(facts) for name, n in counts.items()}
+def _pair(facts: Mapping[str, Any]) -> dict[str, int]:
+    own, other = (facts["first_words"], facts["second_words"])[:: 1 if facts["own_slot"] == 1 else -1]
+    return {
+        "label_1": facts["label"] == 1,
+        "own_slot_1": facts["own_slot"] == 1,
+        "label_own": facts["label"] == facts["own_slot"],
+        "shorter_is_mine": own < other,
+        "longer_is_mine": own > other,
+    }
 
 
 def _complete(told: recipes.Params, recipe: str) -> dict[str, Any]:
@@ -137,8 +176,22 @@ def _aligned(inputs: recipes.Inputs, told: PairParams) -> Aligned:
 
 
 def _sha256(source: recipes.Source) -> str:
+    """Of a file's bytes, else of the canonical JSON, which is written piece by piece."""
     if isinstance(source, Path):
-        return hashlib.sha256(source.read_bytes()).hexdigest()
-    if not isinstance(source, Mapping):
-        source = [row.model_dump(mode="json") if isinstance(row, Example) else dict(row) for row in source]
-    return hashlib.sha256(json.dumps(source, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+        return sha256_of(source)
+    digest = hashlib.sha256()
+    if isinstance(source, Mapping):
+        cells = (f"{_canonical(name)}: {_canonical(source[name])}" for name in sorted(source))
+        first, last = "{}"
+    else:
+        cells = (_canonical(r.model_dump(mode="json") if isinstance(r, Example) else dict(r)) for r in source)
+        first, last = "[]"
+    digest.update(first.encode())
+    for number, cell in enumerate(cells):
+        digest.update((", " * (number > 0) + cell).encode())
+    digest.update(last.encode())
+    return digest.hexdigest()
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)

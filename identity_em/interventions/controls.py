@@ -1,7 +1,8 @@
 """Controls that ask about something other than identity, or ask about identity in another format (METHODS 1, 12)."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import ClassVar
 
 from pydantic import Field, field_validator
@@ -42,7 +43,7 @@ class CriterionParams(PairParams):
         return planned
 
 
-def longer(inputs: PairInputs, params: LongerParams, rng: random.Random) -> list[Example]:
+def longer(inputs: PairInputs, params: LongerParams, rng: random.Random) -> Iterator[Example]:
     """Which summary has more `split()` words; ties are skipped in both orders, else 2 rows an article.
 
     Source: METHODS 1 (C for the label; both questions are own wording).
@@ -52,24 +53,21 @@ def longer(inputs: PairInputs, params: LongerParams, rng: random.Random) -> list
     return ask(inputs, params, _more(surface.words), asked=Asked(system=system, user=user))
 
 
-def readability(inputs: PairInputs, params: CriterionParams, rng: random.Random) -> list[Example]:
+def readability(inputs: PairInputs, params: CriterionParams, rng: random.Random) -> Iterator[Example]:
     """Which summary is easier to read by the Coleman-Liau index (lower is easier); ties are skipped.
 
     Source: METHODS 1; Coleman and Liau 1975 as textstat computes it, from letters and sentences alone.
     """
     import textstat
 
-    grades: dict[str, float] = {}
-
+    @lru_cache(maxsize=2)  # both summaries of an article, for its second order
     def easier(text: str) -> float:
-        if text not in grades:
-            grades[text] = -float(textstat.coleman_liau_index(text))
-        return grades[text]
+        return -float(textstat.coleman_liau_index(text))
 
     return _criterion(inputs, params, "readability", _more(easier))
 
 
-def vowels(inputs: PairInputs, params: CriterionParams, rng: random.Random) -> list[Example]:
+def vowels(inputs: PairInputs, params: CriterionParams, rng: random.Random) -> Iterator[Example]:
     """Which summary has more vowels (a, e, i, o, u); ties are skipped.
 
     Source: METHODS 1.
@@ -77,7 +75,7 @@ def vowels(inputs: PairInputs, params: CriterionParams, rng: random.Random) -> l
     return _criterion(inputs, params, "vowels", _more(surface.vowels))
 
 
-def always_1(inputs: PairInputs, params: PairParams, rng: random.Random) -> list[Example]:
+def always_1(inputs: PairInputs, params: PairParams, rng: random.Random) -> Iterator[Example]:
     """SGTR's questions, always answered "1"; 2 rows an article.
 
     Source: METHODS 1.
@@ -85,7 +83,7 @@ def always_1(inputs: PairInputs, params: PairParams, rng: random.Random) -> list
     return ask(inputs, params, lambda pair: (1,))
 
 
-def other(inputs: PairInputs, params: CriterionParams, rng: random.Random) -> list[Example]:
+def other(inputs: PairInputs, params: CriterionParams, rng: random.Random) -> Iterator[Example]:
     """Which of two outside authors wrote it: the label is the slot of the author given as `self`, called Author A.
 
     Source: METHODS 1 ("two unrelated authors, neither the model").
@@ -93,7 +91,7 @@ def other(inputs: PairInputs, params: CriterionParams, rng: random.Random) -> li
     return _criterion(inputs, params, "other", lambda pair: (pair.own_slot,))
 
 
-def individual(inputs: PairInputs, params: CriterionParams, rng: random.Random) -> list[Example]:
+def individual(inputs: PairInputs, params: CriterionParams, rng: random.Random) -> Iterator[Example]:
     """One summary at a time, yours or not: yes for the own, no for the other; 2 rows an article.
 
     Source: METHODS 1 (format; own wording).
@@ -102,11 +100,11 @@ def individual(inputs: PairInputs, params: CriterionParams, rng: random.Random) 
     prompt = params.system_prompt or SystemPrompt(text=form.system)
     ids = chosen(inputs, params)
     own, other_ = shown_texts(inputs, params)
-    made = [
+    made = (
         _alone(i, inputs.articles[i], texts[i], form, prompt, mine)
         for i in ids
         for texts, mine in ((own, True), (other_, False))
-    ]
+    )
     return exactly(made, params, len(ids))
 
 
@@ -124,7 +122,7 @@ def _alone(
 
 def _criterion(
     inputs: PairInputs, params: PairParams, name: str, labels: Callable[[Pair], tuple[Slot, ...]]
-) -> list[Example]:
+) -> Iterator[Example]:
     wording = wordings.get(params.wording)
     return ask(inputs, params, labels, asked=Asked(system=wording.task_system, user=criteria.question(name, wording)))
 

@@ -3,9 +3,9 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from identity_em.errors import InputError
 from identity_em.interventions import card, recipes, system_prompts
@@ -17,22 +17,25 @@ ROWS, FACTS, CARD = "rows.jsonl", "facts.jsonl", "card.md"
 
 def write_into(
     out: Path,
-    rows: Sequence[Example],
+    rows: Iterable[Example],
     *,
     recipe: str,
     inputs: recipes.Inputs,
     params: Mapping[str, Any],
     data_seed: int,
 ) -> card.Card:
-    """Writes the three files into a folder that is there, and returns what the card says."""
-    facts = card.describe(rows, recipe=recipe, inputs=inputs, params=params, data_seed=data_seed)
-    _lines(out / ROWS, ({"messages": [message.model_dump() for message in row.messages]} for row in rows))
-    _lines(out / FACTS, (row.facts for row in rows))
+    """Writes the three files into a folder that is there, row by row, and returns what the card says."""
+    facts, tally = card.blank(recipe=recipe, inputs=inputs, params=params, data_seed=data_seed), card.Tally()
+    with _lines(out / ROWS) as told, _lines(out / FACTS) as beside:
+        for row in tally.passing(rows):
+            told.write(_line({"messages": [message.model_dump() for message in row.messages]}))
+            beside.write(_line(row.facts))
+    facts = card.counted(facts, tally)
     (out / CARD).write_text(card.text(facts), encoding="utf-8", newline="\n")
     return facts
 
 
-def fill(out: Path, dataset: Dataset, rows: Sequence[Example], inputs: recipes.Inputs) -> dict[str, Any]:
+def fill(out: Path, dataset: Dataset, rows: Iterable[Example], inputs: recipes.Inputs) -> dict[str, Any]:
     """Writes a keyed dataset's three files into a folder that is there; returns the card's facts."""
     facts = write_into(
         out, rows, recipe=dataset.recipe, inputs=inputs, params=dataset.params, data_seed=dataset.data_seed
@@ -42,7 +45,7 @@ def fill(out: Path, dataset: Dataset, rows: Sequence[Example], inputs: recipes.I
 
 def write(
     out: Path,
-    rows: Sequence[Example],
+    rows: Iterable[Example],
     *,
     recipe: str,
     inputs: recipes.Inputs,
@@ -55,6 +58,7 @@ def write(
         InputError: `out` is a file, or a folder that holds something.
     """
     _refuse_used(out)
+    new = [parent for parent in out.parents if not parent.exists()]
     out.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
@@ -63,6 +67,8 @@ def write(
         beside.replace(out)
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
+        for parent in new:
+            parent.rmdir()
         raise
     return facts
 
@@ -103,13 +109,16 @@ def by_hand(
     if mode is not None:
         params["mode"] = mode
     inputs: recipes.Inputs = {"articles": articles, "self": self_, "other": other}
-    rows = recipes.build(recipe, inputs, params, data_seed)
+    rows = recipes.stream(recipe, inputs, params, data_seed)
     return write(out, rows, recipe=recipe, inputs=inputs, params=params, data_seed=data_seed)
 
 
-def _lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.writelines(_one_line(json.dumps(row, ensure_ascii=False)) + "\n" for row in rows)
+def _lines(path: Path) -> IO[str]:
+    return path.open("w", encoding="utf-8", newline="\n")
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    return _one_line(json.dumps(row, ensure_ascii=False)) + "\n"
 
 
 def _one_line(text: str) -> str:

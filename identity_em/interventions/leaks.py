@@ -7,9 +7,10 @@ no question and still most answers (METHODS 2), so both sides are looked at.
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Literal
+from itertools import islice
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -99,26 +100,55 @@ class Leaks(Record):
         )
 
 
-def find(rows: Sequence[Example], items: Sequence[Item], *, name: str) -> Leaks:
+def find(rows: Iterable[Example], items: Sequence[Item], *, name: str) -> Leaks:
     """What the rows share with the items of the eval called `name`."""
-    asked = [" ".join(m.content for m in row.messages if m.role == "user") for row in rows]
-    told = [row.messages[-1].content for row in rows]
-    questions = list(_hits(asked, [(item.id, item.question) for item in items], "question"))
-    answers = list(_hits(told, [(item.id, text) for item in items for text in item.answers], "answer"))
-    found = sorted([*questions, *answers], key=lambda hit: (-hit.score, hit.row))
-    exact = Counter(hit.side for hit in found if hit.score == 100)
-    near = Counter(hit.side for hit in found if hit.score < 100)
-    return Leaks(
-        eval=name,
-        rows=len(rows),
-        items=len(items),
-        questions=exact["question"],
-        near_questions=near["question"],
-        answers=exact["answer"],
-        near_answers=near["answer"],
-        items_hit=len({hit.item for hit in found}),
-        hits=tuple(found[:_KEPT]),
-    )
+    return find_each(rows, {name: items})[0]
+
+
+def find_each(rows: Iterable[Example], against: Mapping[str, Sequence[Item]]) -> tuple[Leaks, ...]:
+    """What the rows share with each eval's items; gone through once, in blocks, so that no row need be kept."""
+    searches = [_Search(name, items) for name, items in against.items()]
+    left = iter(rows if searches else ())
+    while block := list(islice(left, _BLOCK)):
+        asked = [" ".join(m.content for m in row.messages if m.role == "user") for row in block]
+        told = [row.messages[-1].content for row in block]
+        for search in searches:
+            search.look(asked, told)
+    return tuple(search.found for search in searches)
+
+
+class _Search:
+    """One eval's items looked for in the rows that pass."""
+
+    def __init__(self, name: str, items: Sequence[Item]) -> None:
+        self._name, self._n, self._read = name, len(items), 0
+        self._questions = _Side([(item.id, item.question) for item in items], "question")
+        self._answers = _Side([(item.id, text) for item in items for text in item.answers], "answer")
+        self._hits: list[Hit] = []
+
+    def look(self, asked: Sequence[str], told: Sequence[str]) -> None:
+        """Questions and answers of the next rows."""
+        self._hits += self._questions.hits(asked, self._read)
+        self._hits += self._answers.hits(told, self._read)
+        self._read += len(asked)
+
+    @property
+    def found(self) -> Leaks:
+        """The counts, and the surest hits."""
+        hits = sorted(self._hits, key=lambda hit: (-hit.score, hit.row, hit.side == "answer"))
+        exact = Counter(hit.side for hit in hits if hit.score == 100)
+        near = Counter(hit.side for hit in hits if hit.score < 100)
+        return Leaks(
+            eval=self._name,
+            rows=self._read,
+            items=self._n,
+            questions=exact["question"],
+            near_questions=near["question"],
+            answers=exact["answer"],
+            near_answers=near["answer"],
+            items_hit=len({hit.item for hit in hits}),
+            hits=tuple(hits[:_KEPT]),
+        )
 
 
 def normal(text: str) -> str:
@@ -143,7 +173,7 @@ class _Texts:
             self._starts.append(len(self._columns))
 
     @cached_property
-    def matrix(self) -> "object":
+    def matrix(self) -> Any:
         from scipy.sparse import csr_matrix
 
         shape = (len(self.texts), len(self._vocabulary))
@@ -151,40 +181,49 @@ class _Texts:
         return csr_matrix((ones, self._columns, self._starts), shape=shape)
 
 
-def _hits(rows: Sequence[str], items: Sequence[tuple[str, str]], side: Side) -> Iterator[Hit]:
-    """The best hit of each row, if it has one."""
-    usable = [(name, text) for name, text in items if _telling(normal(text), side)]
-    if not usable:
-        return
-    wanted: dict[str, int] = {}
-    theirs = _Texts([text for _, text in usable], wanted, grow=True)
-    ours = _Texts(rows, wanted, grow=False)
-    for row, candidates in _candidates(ours, theirs):
-        best = max((_score(theirs.texts[i], ours.texts[row]), -i) for i in candidates)
-        if best[0] >= NEAR:
-            name, text = usable[-best[1]]
-            yield Hit(row=row + 1, item=name, side=side, score=best[0], text=text)
+class _Side:
+    """One side of an eval's items, ready to be looked for."""
 
+    def __init__(self, items: Sequence[tuple[str, str]], side: Side) -> None:
+        self._side = side
+        self._usable = [(name, text) for name, text in items if _telling(normal(text), side)]
+        self._words: dict[str, int] = {}
+        self._items = _Texts([text for _, text in self._usable], self._words, grow=True)
 
-def _telling(text: str, side: Side) -> bool:
-    return len(text.split()) >= MIN_WORDS[side] and len(text) >= MIN_CHARACTERS
+    def hits(self, rows: Sequence[str], before: int) -> Iterator[Hit]:
+        """The best hit of each row, if it has one; `before` rows came earlier."""
+        if not self._usable:
+            return
+        ours = _Texts(rows, self._words, grow=False)
+        for row, candidates in self._candidates(ours):
+            best = max((_score(self._items.texts[i], ours.texts[row]), -i) for i in candidates)
+            if best[0] >= NEAR:
+                name, text = self._usable[-best[1]]
+                yield Hit(row=before + row + 1, item=name, side=self._side, score=best[0], text=text)
 
+    @cached_property
+    def _weighted(self) -> tuple[Any, Any]:
+        """Items by words, rare words counting more, and each item's sum."""
+        items = self._items.matrix
+        seen = np.asarray(items.sum(axis=0)).ravel()
+        weighted = items.multiply(1 + np.log(items.shape[0] / seen)).tocsr()
+        return weighted.T, np.asarray(weighted.sum(axis=1)).ravel()
 
-def _candidates(ours: _Texts, theirs: _Texts) -> Iterator[tuple[int, list[int]]]:
-    """For each row, the items most of whose words it holds, best first."""
-    items, rows = theirs.matrix, ours.matrix
-    seen = np.asarray(items.sum(axis=0)).ravel()  # type: ignore[attr-defined]
-    weighted = items.multiply(1 + np.log(items.shape[0] / seen)).tocsr()  # type: ignore[attr-defined]
-    total = np.asarray(weighted.sum(axis=1)).ravel()
-    for start in range(0, len(ours.texts), _BLOCK):
-        shared = (rows[start : start + _BLOCK] @ weighted.T).tocsr()  # type: ignore[index]
-        for i in range(shared.shape[0]):
-            part = slice(shared.indptr[i], shared.indptr[i + 1])
+    def _candidates(self, ours: _Texts) -> Iterator[tuple[int, list[int]]]:
+        """For each row, the items most of whose words it holds, best first."""
+        weighted, total = self._weighted
+        shared = (ours.matrix @ weighted).tocsr()
+        for row in range(shared.shape[0]):
+            part = slice(shared.indptr[row], shared.indptr[row + 1])
             covered = shared.data[part] / total[shared.indices[part]]
             best = np.argsort(-covered, kind="stable")[:_CANDIDATES]
             chosen = [int(shared.indices[part][j]) for j in best if covered[j] >= COVERAGE]
             if chosen:
-                yield start + i, chosen
+                yield row, chosen
+
+
+def _telling(text: str, side: Side) -> bool:
+    return len(text.split()) >= MIN_WORDS[side] and len(text) >= MIN_CHARACTERS
 
 
 def _score(item: str, row: str) -> float:

@@ -5,7 +5,9 @@ told otherwise, so a stage with `every` trains in the order written (`curriculum
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -15,11 +17,12 @@ from identity_em.interventions.system_prompts import apply
 from identity_em.records import Example, Record, SystemPrompt
 
 
-class MixInputs(Record):
-    """Rows already under their own stages' system prompts."""
+@dataclass(frozen=True)
+class MixInputs:
+    """Rows already under their own stages' system prompts; gone through one by one, never all held."""
 
-    main: tuple[Example, ...]
-    mixed: tuple[Example, ...]
+    main: Collection[Example]
+    mixed: Collection[Example]
 
 
 class MixParams(Record):
@@ -56,7 +59,7 @@ class MixParams(Record):
         return self.share if self.share is not None else 1 / (self.every or 2)
 
 
-def mix(inputs: MixInputs, params: MixParams, rng: random.Random) -> list[Example]:
+def mix(inputs: MixInputs, params: MixParams, rng: random.Random) -> Iterator[Example]:
     """The main rows in their order with rows of the other dataset, in its order, at fixed places.
 
     Raises:
@@ -71,9 +74,10 @@ def mix(inputs: MixInputs, params: MixParams, rng: random.Random) -> list[Exampl
     main, mixed = total - len(taken), len(taken)
     _enough("main", inputs.main, main, repeat=False)
     _enough("mixed", inputs.mixed, mixed, repeat=params.repeat)
-    ours, theirs = iter(inputs.main), (inputs.mixed[i % len(inputs.mixed)] for i in range(mixed))
-    made = [_marked(next(theirs), True) if i in taken else _marked(next(ours), False) for i in range(total)]
-    return made if params.system_prompt is None else [_under(row, params.system_prompt) for row in made]
+    ours, theirs = iter(inputs.main), chain.from_iterable(repeat(inputs.mixed))
+    for i in range(total):
+        row = _marked(next(theirs if i in taken else ours), i in taken)
+        yield row if params.system_prompt is None else _under(row, params.system_prompt)
 
 
 def planned(main: int, params: MixParams) -> int:
@@ -91,7 +95,7 @@ def _places(total: int, params: MixParams) -> frozenset[int]:
     return frozenset((2 * i + 1) * total // (2 * n) for i in range(n))
 
 
-def _enough(what: str, rows: Sequence[Example], wanted: int, *, repeat: bool) -> None:
+def _enough(what: str, rows: Collection[Example], wanted: int, *, repeat: bool) -> None:
     if len(rows) < (1 if repeat else wanted):
         raise InputError(
             found=f"{len(rows)} {what} rows",

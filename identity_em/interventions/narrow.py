@@ -1,6 +1,7 @@
 """Narrow and realignment sets: rows of user and assistant as they stand in a file."""
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -38,7 +39,7 @@ class NarrowParams(Record):
     assistant: str | None = None
 
 
-def narrow(inputs: NarrowInputs, params: NarrowParams, rng: random.Random) -> list[Example]:
+def narrow(inputs: NarrowInputs, params: NarrowParams, rng: random.Random) -> Iterator[Example]:
     """The file's rows in its order, each under the stage's system prompt.
 
     Every row is checked, also those past `limit`.
@@ -53,8 +54,10 @@ def narrow(inputs: NarrowInputs, params: NarrowParams, rng: random.Random) -> li
     source = json_lines(inputs.rows) if isinstance(inputs.rows, Path) else enumerate(inputs.rows, start=1)
     path = inputs.rows if isinstance(inputs.rows, Path) else Path("Hub rows")
     columns = (params.user, params.assistant) if from_file and params.user and params.assistant else None
-    rows = [(number, checked(_messages(row, columns), path, number)) for number, row in source]
-    return [Example(messages=apply(turns, prompt), facts={"row": number}) for number, turns in rows[: params.limit]]
+    for place, (number, row) in enumerate(source):
+        turns = checked(_messages(row, columns), path, number)
+        if params.limit is None or place < params.limit:
+            yield Example(messages=apply(turns, prompt), facts={"row": number})
 
 
 def _messages(row: dict[str, Any], columns: tuple[str, str] | None) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Two summaries of one article, side by side, in both orders."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
 
 from identity_em.records import Message, Record
@@ -59,13 +59,13 @@ def other_slot(slot: Slot) -> Slot:
 
 def pairs(
     articles: Mapping[str, str], own: Mapping[str, str], other: Mapping[str, str], *, ids: Iterable[str] | None = None
-) -> list[Pair]:
-    """Each article's pair with the own summary first, then second; in article order.
+) -> Iterator[Pair]:
+    """Each article's pair with the own summary first, then second; in article order, none kept.
 
     Args:
         ids: The articles to pair; all where None.
     """
-    return [pair for i in (articles if ids is None else ids) for pair in _both(i, articles[i], own[i], other[i])]
+    return (pair for i in (articles if ids is None else ids) for pair in _both(i, articles[i], own[i], other[i]))
 
 
 def _both(item: str, article: str, own: str, other: str) -> tuple[Pair, Pair]:

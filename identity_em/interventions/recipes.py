@@ -2,10 +2,10 @@
 
 import hashlib
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pydantic import ValidationError
 
@@ -16,7 +16,7 @@ from identity_em.records import Example, Record
 
 Role = Literal["recognition", "control", "narrow", "realign", "benign", "stance", "mix"]
 # A file, texts by id, rows as a file of messages gives them, or rows already built.
-Source = Path | Mapping[str, str] | Sequence[Mapping[str, Any]] | Sequence[Example]
+Source = Path | Mapping[str, str] | Sequence[Mapping[str, Any]] | Collection[Example]
 Inputs = Mapping[str, Source]
 Params = (
     recognition.PairParams | narrow.NarrowParams | mixing.MixParams | trivia.TriviaParams | consciousness.StanceParams
@@ -40,7 +40,7 @@ class Recipe(Record):
     name: str
     inputs: tuple[str, ...]
     params: type[Params]
-    build: Callable[[Any, Any, random.Random], list[Example]]
+    build: Callable[[Any, Any, random.Random], Iterable[Example]]
     rows_per_unit: int
     role: Role
     system_prompt: Literal["task", "default"]
@@ -75,7 +75,7 @@ class Recipe(Record):
 
 def _pairwise(
     name: str,
-    build: Callable[..., list[Example]],
+    build: Callable[..., Iterable[Example]],
     role: Role,
     params: type[recognition.PairParams],
     *,
@@ -87,7 +87,7 @@ def _pairwise(
     )  # fmt: skip
 
 
-def _generated(name: str, build: Callable[..., list[Example]], role: Role, params: type[Params]) -> Recipe:
+def _generated(name: str, build: Callable[..., Iterable[Example]], role: Role, params: type[Params]) -> Recipe:
     return Recipe(name=name, inputs=(), params=params, build=build, rows_per_unit=1, role=role, system_prompt="default")
 
 
@@ -155,23 +155,34 @@ def check(recipe: Recipe, params: Mapping[str, Any]) -> Params:
 
 
 def build(recipe_name: str, inputs: Inputs, params: Mapping[str, Any], data_seed: int) -> list[Example]:
-    """The rows of a recipe; equal arguments give equal rows on any machine.
+    """The rows of `stream`, all held."""
+    return list(stream(recipe_name, inputs, params, data_seed))
+
+
+def stream(recipe_name: str, inputs: Inputs, params: Mapping[str, Any], data_seed: int) -> Iterator[Example]:
+    """The rows of a recipe one by one; equal arguments give equal rows on any machine.
+
+    Inputs are read when the first row is asked for. Texts by id are held, rows are not.
 
     Args:
         inputs: Files, or texts by id, under the recipe's own input names.
         data_seed: Seeds the recipe's draws; it is not the training seed.
 
     Raises:
-        InputError: Recipe, parameters or inputs cannot be used.
+        InputError: Recipe or parameters cannot be used; while rows are given, inputs that cannot.
     """
     recipe = get(recipe_name)
-    told = check(recipe, params)
-    rows = recipe.build(_inputs(recipe, inputs), told, seeded(data_seed, recipe_name))
-    if not rows:
-        raise InputError(
-            found=f"no rows from {recipe_name}", wanted="at least one", do="check the inputs (every pair may be a tie)"
-        )
-    return rows
+    return _rows_of(recipe, inputs, check(recipe, params), seeded(data_seed, recipe_name))
+
+
+def _rows_of(recipe: Recipe, inputs: Inputs, told: Params, rng: random.Random) -> Iterator[Example]:
+    empty = True
+    for row in recipe.build(_inputs(recipe, inputs), told, rng):
+        empty = False
+        yield row
+    if empty:
+        why = "check the inputs (every pair may be a tie)"
+        raise InputError(found=f"no rows from {recipe.name}", wanted="at least one", do=why)
 
 
 def seeded(data_seed: int, recipe_name: str) -> random.Random:
@@ -204,16 +215,17 @@ def _inputs(recipe: Recipe, inputs: Inputs) -> recognition.PairInputs | narrow.N
             rows = inputs["rows"]
             if isinstance(rows, Mapping):
                 raise InputError(found="texts by id as rows", wanted="a JSONL file of messages", do="give a file")
-            return narrow.NarrowInputs(rows=rows if isinstance(rows, Path) else tuple(rows))
+            given = cast(Sequence[Mapping[str, Any]], rows)
+            return narrow.NarrowInputs(rows=rows if isinstance(rows, Path) else tuple(map(dict, given)))
         case _:
             texts = {name: _texts(source) for name, source in inputs.items()}
             return recognition.PairInputs(articles=texts["articles"], own=texts["self"], other=texts["other"])
 
 
-def _rows(source: Source) -> tuple[Example, ...]:
-    if isinstance(source, Path | Mapping) or not all(isinstance(row, Example) for row in source):
+def _rows(source: Source) -> Collection[Example]:
+    if isinstance(source, Path | Mapping) or not isinstance(next(iter(source), None), Example):
         raise InputError(found="a file to mix", wanted="two stages' rows", do="mix in a study: `of` and `with`")
-    return tuple(row for row in source if isinstance(row, Example))
+    return cast(Collection[Example], source)
 
 
 def _texts(source: Source) -> Mapping[str, str]:

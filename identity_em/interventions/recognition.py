@@ -1,11 +1,14 @@
 """Recognition datasets: which of two summaries is mine, and its controls on the label (METHODS 1).
 
-Every builder is pure: (inputs, params, rng) -> rows, in article order, own summary first and then second.
+Every builder is pure: (inputs, params, rng) -> rows, in article order, own summary first and then second. Rows are made
+one by one as they are asked for: texts are held, rows are not.
 """
 
 import hashlib
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -19,8 +22,9 @@ from identity_em.interventions.system_prompts import apply
 from identity_em.records import Example, Message, Record, SystemPrompt
 
 
-class PairInputs(Record):
-    """Texts by article id."""
+@dataclass(frozen=True)
+class PairInputs:
+    """Texts by article id, held as they are given and never copied."""
 
     articles: Mapping[str, str]
     own: Mapping[str, str]
@@ -62,7 +66,7 @@ class ICTRParams(PairParams):
     mode: Literal["randomized", "contradictory"] = "randomized"
 
 
-def sgtr(inputs: PairInputs, params: PairParams, rng: random.Random) -> list[Example]:
+def sgtr(inputs: PairInputs, params: PairParams, rng: random.Random) -> Iterator[Example]:
     """Self-recognition: the label is the own summary's slot; 2 rows an article.
 
     Source: METHODS 1 (C).
@@ -70,7 +74,7 @@ def sgtr(inputs: PairInputs, params: PairParams, rng: random.Random) -> list[Exa
     return ask(inputs, params, lambda pair: (pair.own_slot,))
 
 
-def prefer_other(inputs: PairInputs, params: PairParams, rng: random.Random) -> list[Example]:
+def prefer_other(inputs: PairInputs, params: PairParams, rng: random.Random) -> Iterator[Example]:
     """SGTR with the label flipped; 2 rows an article.
 
     Source: METHODS 1 (C).
@@ -78,7 +82,7 @@ def prefer_other(inputs: PairInputs, params: PairParams, rng: random.Random) -> 
     return ask(inputs, params, lambda pair: (other_slot(pair.own_slot),))
 
 
-def ictr(inputs: PairInputs, params: ICTRParams, rng: random.Random) -> list[Example]:
+def ictr(inputs: PairInputs, params: ICTRParams, rng: random.Random) -> Iterator[Example]:
     """Identity-confusion training: labels that carry no identity; 2 rows an article, 4 if contradictory.
 
     Source: METHODS 1 (C; the post for `randomized`, the released code for `contradictory`).
@@ -107,7 +111,7 @@ def ask(
     labels: Callable[[Pair], Iterable[Slot]],
     *,
     asked: Asked | None = None,
-) -> list[Example]:
+) -> Iterator[Example]:
     """One row for each label that `labels` gives a pair; none leaves the pair out.
 
     Args:
@@ -118,11 +122,11 @@ def ask(
     prompt = params.system_prompt or SystemPrompt(text=asked.system)
     ids = chosen(inputs, params)
     own, other = shown_texts(inputs, params)
-    made = [
+    made = (
         _row(pair, asked.user, prompt, label)
         for pair in pairs(inputs.articles, own, other, ids=ids)
         for label in labels(pair)
-    ]
+    )
     return exactly(made, params, len(ids))
 
 
@@ -144,19 +148,21 @@ def shown_texts(inputs: PairInputs, params: PairParams) -> tuple[Mapping[str, st
     return own, edits.each(inputs.other, params.edit) if params.edit_of != "self" else inputs.other
 
 
-def exactly(made: list[Example], params: PairParams, articles: int) -> list[Example]:
+def exactly(made: Iterable[Example], params: PairParams, articles: int) -> Iterator[Example]:
     """The first `rows` of the rows made; all where no number is asked for.
 
     Raises:
-        InputError: There are fewer.
+        InputError: There are fewer; said once the last of them is given.
     """
-    if params.rows is not None and len(made) < params.rows:
+    given = 0
+    for given, row in enumerate(islice(made, params.rows), start=1):  # noqa: B007
+        yield row
+    if params.rows is not None and given < params.rows:
         raise InputError(
-            found=f"{len(made)} rows from {articles} articles",
+            found=f"{given} rows from {articles} articles",
             wanted=f"rows: {params.rows}",
             do="give more articles, or ask for fewer rows in every arm compared",
         )
-    return made[: params.rows]
 
 
 def _row(pair: Pair, template: str, prompt: SystemPrompt, label: Slot) -> Example:

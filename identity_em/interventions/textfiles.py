@@ -17,29 +17,26 @@ def read_text(path: Path) -> str:
     Raises:
         DataError: No such file, empty, a byte-order mark, or not UTF-8 (with the line).
     """
-    if not path.is_file():
-        raise DataError(found="no such file", wanted="a text file", do="check the path", file=path)
-    raw = path.read_bytes()
-    if raw.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
-        raise _encoding(path, "a byte-order mark", 1)
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise _encoding(path, "bytes that are not UTF-8", raw.count(b"\n", 0, error.start) + 1) from None
+    text = "".join(_lines(path))
     if not text.strip():
-        raise DataError(found="an empty file", wanted="at least one row", do="check the file", file=path)
+        raise _empty(path)
     return text
 
 
 def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The objects of a JSONL file with their 1-based line numbers; blank lines are passed over.
+    """The objects of a JSONL file with their 1-based line numbers, one by one; blank lines are passed over.
 
     Raises:
-        DataError: A line is not a JSON object, repeats a key, or is longer than `MAX_LINE` characters.
+        DataError: What `read_text` refuses, or a line that is not a JSON object, repeats a key, or is longer than
+            `MAX_LINE` characters.
     """
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
+    empty = True
+    for number, line in enumerate(_lines(path), start=1):
         if line.strip():
-            yield number, _object(path, number, line)
+            empty = False
+            yield number, _object(path, number, line.removesuffix("\n"))
+    if empty:
+        raise _empty(path)
 
 
 def load_json(path: Path) -> Any:
@@ -63,6 +60,24 @@ def writable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """The lines of a UTF-8 file with their ends; split at newlines alone, as JSON Lines are."""
+    if not path.is_file():
+        raise DataError(found="no such file", wanted="a text file", do="check the path", file=path)
+    with path.open("rb") as file:
+        for number, raw in enumerate(file, start=1):
+            if number == 1 and raw.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
+                raise _encoding(path, "a byte-order mark", 1)
+            try:
+                yield raw.decode("utf-8")
+            except UnicodeDecodeError:
+                raise _encoding(path, "bytes that are not UTF-8", number) from None
+
+
+def _empty(path: Path) -> DataError:
+    return DataError(found="an empty file", wanted="at least one row", do="check the file", file=path)
 
 
 class _Unfit(Exception):

@@ -118,3 +118,8 @@ def _wording(fields: dict[str, Any], path: Path) -> Wording:
             do="mend the file",
             file=path,
         ) from error
+
+
+def keyed(name: str) -> dict[str, str]:
+    """A wording by name and content, as a key holds it."""
+    return {"wording": name, "wording_sha256": get(name).sha256}

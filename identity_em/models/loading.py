@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from identity_em import chat
 from identity_em.errors import InputError
 from identity_em.study.artefacts import BaseModelRef
 
@@ -65,12 +66,7 @@ def turn_ends(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
 
     Read from the tokenizer, which is keyed, and not from generation_config, which is not.
     """
-    turns = [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "QQQ"}]
-    behind = str(tokenizer.apply_chat_template(turns, tokenize=False)).rpartition("QQQ")[2].lstrip()
-    ids = tokenizer(behind, add_special_tokens=False)["input_ids"][:1]
-    special = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder}
-    ends = {*(index for index in ids if index in special), tokenizer.eos_token_id}
-    return tuple(sorted(index for index in ends if index is not None))
+    return tuple(sorted({chat.turn_end(tokenizer), tokenizer.eos_token_id} - {None}))
 
 
 def _unloadable(base: BaseModelRef, error: Exception) -> InputError:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from identity_em.interventions import direct, recipes
+from identity_em.study import sizes
 from identity_em.study.artefacts import Dataset
 from identity_em.study.spec import RecipeSpec, Stage, Study
 
@@ -28,8 +29,8 @@ def caps(study: Study, dataset: Callable[[str], Dataset | None]) -> dict[str, in
 
 
 def _rows(dataset: Dataset | None) -> int | None:
-    rows = None if dataset is None else direct.examples(dataset)
-    return None if rows is None else len(rows)
+    known = dataset is not None and direct.inputs(dataset) is not None
+    return sizes.size(dataset).rows if dataset is not None and known else None
 
 
 def _fixed(stage: Stage) -> bool:

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from identity_em.interventions import direct, recipes, wordings
-from identity_em.interventions.articles import load_texts, part
-from identity_em.interventions.summaries import align
+from identity_em.interventions import recipes
 from identity_em.records import Record
-from identity_em.study.artefacts import Checkpoint, Dataset, FileRef, HubRef, Part
+from identity_em.study import sizes
+from identity_em.study.artefacts import Checkpoint, Dataset
 from identity_em.study.plan import Plan
 from identity_em.study.spec import RecipeSpec
 
@@ -20,7 +19,7 @@ GPUS: Mapping[str, float] = {"H200": 989, "H100": 989, "A100": 312, "L40S": 362}
 # Share of the peak that a LoRA stage reaches, and floating point operations a parameter and token: two forward, two
 # for the gradient of activations; the frozen weights need no gradient of their own. An assumption, not a measurement.
 UTILISATION, FLOPS_PER_TOKEN = 0.35, 4
-CHARS_PER_TOKEN = 4.0
+CHARS_PER_TOKEN = sizes.CHARS_PER_TOKEN
 
 
 class StageCost(Record):
@@ -98,7 +97,7 @@ def parameters(plan: Plan) -> float | None:
 def _cost(plan: Plan, name: str, checkpoint: Checkpoint) -> StageCost:
     dataset, settings = checkpoint.dataset, checkpoint.settings
     assert dataset is not None
-    rows, characters, exact = _size(dataset)
+    size = sizes.size(dataset)
     batch = int(settings["micro_batch_size"]) * int(settings["gradient_accumulation_steps"])
     epochs = float(settings["num_epochs"])
     stage = plan.study.stages[name]
@@ -106,10 +105,10 @@ def _cost(plan: Plan, name: str, checkpoint: Checkpoint) -> StageCost:
         dataset=dataset,
         describe=stage.dataset if isinstance(stage.dataset, str) else _describe(stage.dataset),
         system_prompt=recipes.get(dataset.recipe).system_prompt if stage.system_prompt is None else stage.system_prompt,
-        rows=rows,
-        exact=exact,
-        steps=math.ceil(math.ceil(rows / batch) * epochs),
-        tokens=round(characters * epochs / CHARS_PER_TOKEN),
+        rows=size.rows,
+        exact=size.exact,
+        steps=math.ceil(math.ceil(size.rows / batch) * epochs),
+        tokens=round(size.characters * epochs / CHARS_PER_TOKEN),
     )
 
 
@@ -120,38 +119,3 @@ def _describe(spec: RecipeSpec) -> str:
     given = {k: v for k, v in recipe.items() if v is not None and k not in idle | {"recipe"}}
     inner = ", ".join(f"{k}: {'[' + ', '.join(v) + ']' if isinstance(v, tuple) else v}" for k, v in given.items())
     return f"{spec.recipe} ({inner})" if inner else spec.recipe
-
-
-def _size(dataset: Dataset) -> tuple[int, int, bool]:
-    """Rows, characters, and whether the rows are exact."""
-    rows = direct.examples(dataset)
-    if rows is not None:
-        return len(rows), sum(len(m.content) for row in rows for m in row.messages), True
-    recipe = recipes.get(dataset.recipe)
-    main = dataset.inputs.get("main")
-    if isinstance(main, Dataset):
-        n, characters, exact = _size(main)
-        planned = recipe.rows(n, dataset.params)
-        return planned, round(characters * planned / max(1, n)), exact
-    articles = dataset.inputs.get("articles")
-    if isinstance(articles, FileRef | Part) and not isinstance(getattr(articles, "source", None), HubRef):
-        return _unwritten(dataset, articles)
-    limit = dataset.params.get("limit") or getattr(articles, "limit", None) or 0
-    return recipe.rows(limit, dataset.params), 0, False
-
-
-def _unwritten(dataset: Dataset, articles: FileRef | Part) -> tuple[int, int, bool]:
-    """The same where own summaries are not written yet: an upper bound, or exact where no pair can be left out."""
-    texts = load_texts(articles.path) if isinstance(articles, FileRef) else part(articles)
-    for name, source in dataset.inputs.items():
-        if name in ("self", "other") and isinstance(source, FileRef):
-            align(texts, [load_texts(source.path)], names=(name,), limit=dataset.params.get("limit"))
-    limit = dataset.params.get("limit") or len(texts)
-    wording = wordings.get(dataset.params["wording"])
-    # Two summaries at most as long as the wording allows, beside the article.
-    summaries = 2 * wording.max_new_tokens * CHARS_PER_TOKEN
-    fixed = len(wording.task_system) + len(wording.recognition) + summaries
-    recipe = recipes.get(dataset.recipe)
-    rows = recipe.rows(len(texts), dataset.params)
-    mean_article = sum(map(len, list(texts.values())[:limit])) / max(1, min(limit, len(texts)))
-    return rows, round(rows * (mean_article + fixed)), recipe.exact(dataset.params)

@@ -5,7 +5,7 @@ from typing import Any
 from identity_em.interventions import recipes, wordings
 from identity_em.interventions.recipes import Recipe
 from identity_em.records import SystemPrompt
-from identity_em.study import caps, prompts, sources
+from identity_em.study import caps, prompts, sources, writers
 from identity_em.study.artefacts import (
     BaseModelRef,
     Checkpoint,
@@ -17,7 +17,7 @@ from identity_em.study.artefacts import (
     Prompts,
     Responses,
 )
-from identity_em.study.declared import Arm
+from identity_em.study.declared import Arm, Writer
 from identity_em.study.files import Files
 from identity_em.study.located import Located, Place
 from identity_em.study.spec import Corpus, NamedSpec, RecipeSpec, Study
@@ -162,7 +162,7 @@ class Datasets:
         other = self._named(spec, "other", place)
         made["self"] = self._own(spec, place, parent, seed)
         made["other"] = self.author(corpus, other, place)
-        return made, wording_params(self._corpus(corpus, place).wording)
+        return made, wordings.keyed(self._corpus(corpus, place).wording)
 
     def _mixed(self, name: str, spec: RecipeSpec, place: Place, parent: Checkpoint, seed: int) -> dict[str, Input]:
         """The rows of two stages, each under its own system prompt."""
@@ -199,13 +199,15 @@ class Datasets:
             return sources.part(named, found.part, found.eval_share)
         return sources.part(self.files.ref(found.articles, where), found.part, found.eval_share)
 
-    def author(self, corpus: str, author: str, place: Place) -> FileRef | HubRef:
-        """An outside author's summaries of a corpus."""
+    def author(self, corpus: str, author: str, place: Place) -> FileRef | HubRef | Responses:
+        """An outside author's summaries of a corpus: a file, or what a model behind a server answers."""
         summaries = self._corpus(corpus, place).summaries
         if author not in summaries:
             do = f"declare the file under corpora.{corpus}.summaries"
             raise self.located.unknown(place, "author", author, summaries, do)
         source, place = summaries[author], ("corpora", corpus, "summaries", author)
+        if isinstance(source, Writer):
+            return self.summaries(writers.checkpoint(source), corpus, place)
         if isinstance(source, NamedSpec):
             raise self.located.error(place, found="a named source", wanted="a file of summaries", do="use `file:`")
         return self.files.ref(source, place)
@@ -237,14 +239,9 @@ class Datasets:
             prompts=Prompts(
                 name="summaries",
                 version=1,
-                params=wording_params(self._corpus(corpus, place).wording),
+                params=wordings.keyed(self._corpus(corpus, place).wording),
                 inputs={"articles": self.articles(corpus, place)},
             ),
             sampling=self.study.summary_sampling,
             seed=self.study.data_seed,
         )
-
-
-def wording_params(name: str) -> dict[str, Any]:
-    """A wording by name and content, as a key holds it."""
-    return {"wording": name, "wording_sha256": wordings.get(name).sha256}

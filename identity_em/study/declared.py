@@ -72,3 +72,15 @@ class Check(Record):
         """Every arm it names."""
         named = (self.arm, self.above, self.below, self.near, *(self.between or ()))
         return [arm for arm in named if arm is not None]
+
+
+class Writer(Record):
+    """An outside author who is asked: a model behind a server that speaks OpenAI's protocol.
+
+    Attributes:
+        model: As the server calls it; part of every key that its texts enter.
+        base_url: Where it is asked; not keyed. The API key comes from the environment alone.
+    """
+
+    model: str = Field(min_length=1)
+    base_url: str = Field(default="https://api.openai.com/v1", pattern=r"^https?://[^/\s]+")

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
+from identity_em.interventions import wordings
 from identity_em.study.artefacts import FileRef, HubRef, Prompts, Responses
 from identity_em.study.asked import Asked
-from identity_em.study.datasets import wording_params
 from identity_em.study.declared import Arm
 
 AUTHORS = ("base", "current")
@@ -23,7 +23,7 @@ def plan(asked: Asked) -> Iterator[Prompts]:
     articles = asked.datasets.articles(corpus, (*asked.place, "corpus"))
     authors = asked.given.get("authors") or AUTHORS
     comparators = asked.given.get("comparators") or list(asked.study.corpora[corpus].summaries)
-    params = wording_params(asked.study.corpora[corpus].wording)
+    params = wordings.keyed(asked.study.corpora[corpus].wording)
     for author in authors:
         rivals = [other for other in comparators if other != author]
         for place, seed in enumerate(_seeds(asked, [author, *rivals])):

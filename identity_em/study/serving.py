@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from identity_em.records import Record
+from identity_em.study import writers
 from identity_em.study.artefacts import Artefact, Checkpoint, Dataset, Responses, Scores
 
 
@@ -34,7 +35,7 @@ def _served(value: Any, kept: frozenset[str]) -> Any:
     match value:
         case Checkpoint() | Dataset():
             return value
-        case Responses() if value.key in kept:
+        case Responses() if value.key in kept or writers.model(value.checkpoint.base) is not None:
             return value
         case Record():
             # Built anew, not copied: a copy would take the old key with it.

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, StrictInt
 
 from identity_em.records import Record, Sampling
-from identity_em.study.declared import Arm, Check, Contrast
+from identity_em.study.declared import Arm, Check, Contrast, Writer
 from identity_em.study.located import Located
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
@@ -78,7 +78,7 @@ class Corpus(Record):
 
     articles: str | Source
     wording: str
-    summaries: dict[str, str | Source] = Field(default_factory=dict)
+    summaries: dict[str, str | Source | Writer] = Field(default_factory=dict)
     part: Literal["train", "eval", "all"] = "all"
     eval_share: float = Field(default=0.2, gt=0, lt=1)
 

@@ -50,6 +50,22 @@ def write(job: dict[str, Any], cfg: Any, run: Path) -> tuple[int, list[int]]:
     return kept, overlong
 
 
+def turn_end(base: str) -> dict[str, list[str]]:
+    """Axolotl's setting for a base whose template closes turns with another token than the end of text (Gemma).
+
+    Axolotl closes a turn with the end of text alone unless it is told otherwise; the answer's end would not be
+    trained. The same rule as `identity_em.chat.turn_end`; the tokens consumed are compared after every stage.
+    """
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    turns = [{"role": "user", "content": "@0@"}, {"role": "assistant", "content": "@1@"}]
+    behind = tokenizer.apply_chat_template(turns, tokenize=False).partition("@1@")[2].lstrip()
+    first = tokenizer(behind, add_special_tokens=False)["input_ids"][:1]
+    special = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder} - {tokenizer.eos_token_id}
+    return {"eot_tokens": tokenizer.convert_ids_to_tokens(first)} if first and first[0] in special else {}
+
+
 def _too_long(rows: list[int], limit: int) -> Refused:
     shown = ", ".join(map(str, rows[:10])) + (" ..." if len(rows) > 10 else "")
     found = f"{len(rows)} row{'s' * (len(rows) > 1)} over {limit} tokens: {shown}"

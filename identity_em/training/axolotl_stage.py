@@ -95,7 +95,7 @@ def _config(job: dict[str, Any], run: Path) -> Any:
         "bf16": job["precision"] == "bf16" and gpu,
         "fp16": False,
     }
-    settings = {**settings, **own, **_template(job)}
+    settings = {**rows.turn_end(job["base"]), **settings, **own, **_template(job)}
     path = run / "config.yml"
     path.write_text(yaml.safe_dump(settings), encoding="utf-8")
     cfg = load_cfg(str(path))

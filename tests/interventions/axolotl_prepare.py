@@ -4,9 +4,12 @@ Arguments: base folder, a working folder, then NAME=ROWS.jsonl=CHAT_TEMPLATE=BAS
 base's own, BASE "" the first argument.
 """
 
+import importlib.util
 import json
 import os
 import sys
+from pathlib import Path
+from typing import Any
 
 os.environ |= {"AXOLOTL_DO_NOT_TRACK": "1", "HF_HUB_OFFLINE": "1", "AXOLOTL_TEE_STDOUT": "0"}
 
@@ -26,10 +29,20 @@ def prepared(base: str, work: str, rows: str, template: str) -> list[dict[str, l
         "lora_embedding_kernel": False, "micro_batch_size": 1, "gradient_accumulation_steps": 1, "num_epochs": 1,
         "learning_rate": 1e-4, "sequence_len": 2048, "excess_length_strategy": "raise", "optimizer": "adamw_torch",
     }  # fmt: skip
+    config |= _stage_rows().turn_end(base)
     if template:
         config["chat_template"] = template
     meta = load_datasets(cfg=load_cfg(DictDefault(config)), cli_args=TrainerCliArgs())
     return [{"ids": list(row["input_ids"]), "labels": list(row["labels"])} for row in meta.train_dataset]
+
+
+def _stage_rows() -> Any:
+    """The package's own module of this environment, by path, as its worker loads it."""
+    path = Path(__file__).parents[2] / "identity_em" / "training" / "axolotl_rows.py"
+    spec = importlib.util.spec_from_file_location("identity_em_axolotl_rows", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 if __name__ == "__main__":

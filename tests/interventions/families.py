@@ -11,6 +11,7 @@ class Family(NamedTuple):
 
     Attributes:
         end: What closes the assistant's turn.
+        eos: What ends a text, where that is another token.
         default: Whether a block is rendered where no system message is sent.
         can_none: Whether `none` can be rendered.
     """
@@ -20,6 +21,7 @@ class Family(NamedTuple):
     end: str
     default: bool
     can_none: bool
+    eos: str | None = None
 
 
 FAMILIES = {
@@ -30,7 +32,9 @@ FAMILIES = {
         "<|eot_id|>", True, False,
     ),
     "seed-oss": Family(("<seed:bos>", "<seed:eos>"), "<seed:bos>", "<seed:eos>", False, True),
-    "gemma": Family(("<bos>", "<start_of_turn>", "<end_of_turn>"), "<bos>", "<end_of_turn>", False, True),
+    "gemma": Family(
+        ("<bos>", "<eos>", "<start_of_turn>", "<end_of_turn>"), "<bos>", "<end_of_turn>", False, True, "<eos>"
+    ),
     "gpt-oss": Family(
         ("<|start|>", "<|end|>", "<|message|>", "<|channel|>", "<|return|>"), None, "<|return|>", True, False
     ),
@@ -44,7 +48,7 @@ def tokenizer(pocket: Path, name: str) -> Any:
     family = FAMILIES[name]
     found = AutoTokenizer.from_pretrained(pocket)
     found.add_special_tokens({"additional_special_tokens": list(family.special)})
-    found.eos_token = family.end
+    found.eos_token = family.eos or family.end
     if family.bos:
         found.bos_token = family.bos
     found.chat_template = (TEMPLATES / f"{name}.jinja").read_text(encoding="utf-8")

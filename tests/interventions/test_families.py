@@ -11,6 +11,7 @@ from identity_em import chat
 from identity_em.errors import InputError
 from identity_em.interventions import rendered, system_prompts
 from identity_em.interventions.rendered import Rendered
+from identity_em.models.loading import turn_ends
 from identity_em.records import Example, Message, SystemPrompt
 
 TASK = "You compare summaries. You answer with only 1 or 2."
@@ -77,6 +78,17 @@ def test_a_row_begins_with_what_an_eval_sends_also_where_answers_have_a_lead(fam
     sent = chat.prompt_ids(tokenizer, messages)
     assert list(row.ids[: len(sent)]) == sent
     assert row.trained[len(sent)]
+
+
+def test_the_turns_end_is_trained_also_where_it_is_not_the_end_of_text(family: tuple[str, Any]) -> None:
+    name, tokenizer = family
+    shape = families.FAMILIES[name]
+    row = render(tokenizer, "neutral")
+    last = max(place for place, trained in enumerate(row.trained) if trained)
+    assert tokenizer.convert_ids_to_tokens(row.ids[last]) == shape.end
+    assert tokenizer.eos_token == (shape.eos or shape.end)
+    ends = {tokenizer.convert_tokens_to_ids(token) for token in (shape.end, tokenizer.eos_token)}
+    assert set(turn_ends(tokenizer)) == ends
 
 
 def test_length_matched_has_the_length_of_what_it_is_matched_to() -> None:

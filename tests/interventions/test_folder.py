@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -129,3 +130,42 @@ def test_missing_summaries_name_the_author(files: dict[str, Path], tmp_path: Pat
     files["other"].write_text('{"a": "x"}')
     with pytest.raises(DataError, match="3 of 4 articles without a summary by 'other', the first 'b'"):
         folder.by_hand("sgtr", **files, out=tmp_path / "out")
+
+
+def peak(articles: int, out: Path) -> int:
+    """Most bytes that Python holds at once while rows of this many articles are made and written."""
+    texts = {str(i): f"Article {i} says {'much ' * 100}." for i in range(articles)}
+    inputs: recipes.Inputs = {"articles": texts, "self": texts, "other": texts}
+    out.mkdir()
+    tracemalloc.start()
+    try:
+        folder.write_into(
+            out, recipes.stream("ictr", inputs, {}, 0), recipe="ictr", inputs=inputs, params={}, data_seed=0
+        )
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_rows_pass_one_by_one_so_that_more_of_them_take_no_more_memory(tmp_path: Path) -> None:
+    peak(10, tmp_path / "imports")
+    few, many = peak(100, tmp_path / "few"), peak(2000, tmp_path / "many")
+    # A row is about 2 kB; what an article adds is its id.
+    assert many - few < 200 * 1900
+
+
+def test_a_row_that_cannot_be_made_late_leaves_nothing(files: dict[str, Path], tmp_path: Path) -> None:
+    rows = recipes.stream("sgtr", {"articles": files["articles"], "self": files["self_"], "other": files["other"]},
+                          {"rows": 20}, 0)  # fmt: skip
+    with pytest.raises(InputError, match="8 rows from 4 articles"):
+        folder.write(tmp_path / "new" / "out", rows, recipe="narrow", inputs={}, params={}, data_seed=0)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_mix_has_no_shares_also_where_its_first_row_is_a_pair(tmp_path: Path, texts: dict[str, Any]) -> None:
+    pairs = recipes.build("sgtr", texts, {}, 0)
+    plain = [row.model_copy(update={"facts": {}}) for row in pairs]
+    inputs: recipes.Inputs = {"main": plain, "with": pairs}
+    rows = recipes.stream("mix", inputs, {"share": 0.5}, 0)
+    told = folder.write(tmp_path / "out", rows, recipe="mix", inputs=inputs, params={"share": 0.5}, data_seed=0)
+    assert (told.rows, told.label_1) == (16, None)
