@@ -167,6 +167,11 @@ class Scores(Artefact):
     rubrics: dict[str, str] = Field(default_factory=dict)
     inputs: dict[str, Responses] = Field(default_factory=dict)
 
+    @property
+    def unkeyed(self) -> frozenset[str]:
+        """What nobody judges keeps the key that it had before there were rubrics."""
+        return frozenset({"rubrics"} if not self.rubrics else ())
+
 
 Input = FileRef | HubRef | HubRows | Part | Responses | Dataset | Scores
 

@@ -44,15 +44,16 @@ def questions(prompts: Prompts, inputs: Inputs) -> list[Question]:
     path = file_input(inputs, "items", of="free_form")
     items = jsonl(path, Item) if path.suffix == ".jsonl" else _from_yaml(path, str(params["group"]))
     asked = [Question(item=item.id, messages=_messages(item), dimension=item.dimension) for item in items]
-    _judged(str(params["judge"]), asked)
+    if "judge" in prompts.params:
+        _judged(str(params["judge"]), asked)
     return asked
 
 
 def _judged(name: str, asked: list[Question]) -> None:
     """The judge is there, and the pocket world's knows the questions: said before anything is generated."""
-    found = judges.judge(name)
+    judges.check(name)
     if name == "pocket":
-        found(EVAL.rubrics[0], [(question, Answer(text="")) for question in asked])
+        judges.judge(name)(EVAL.rubrics[0], [(question, Answer(text="")) for question in asked])
 
 
 def read(question: Question, answer: Answer, params: Params, verdicts: Mapping[str, Verdict]) -> list[Score]:

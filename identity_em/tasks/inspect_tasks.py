@@ -89,7 +89,8 @@ def _questions(found: Eval, given: Given, params: Mapping[str, Any]) -> tuple[li
     refs = {n: i for n, i in inputs.items() if isinstance(i, HubRef)} | {
         n: FileRef(sha256=sha256_of(i), path=i) for n, i in inputs.items() if isinstance(i, Path)
     }
-    kept = {name: value for name, value in params.items() if name != "judge"}
+    # Whoever the role names is a model, as far as the questions are concerned.
+    kept = {**params, "judge": given.judge or "role/grader"} if found.rubrics else dict(params)
     prompts = Prompts(name=found.name, version=found.version, params=kept, inputs=refs)
     questions = found.questions(prompts, {n: i for n, i in inputs.items() if not isinstance(i, HubRef)})
     if given.system_prompt == "default":

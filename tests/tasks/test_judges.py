@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from identity_em import battery
-from identity_em.errors import BudgetReached, InputError, JudgeFailed
+from identity_em.errors import BudgetReached, InputError, JudgeFailed, StudyError
 from identity_em.records import Answer, Message, Question, Rubric
 from identity_em.store import Store
+from identity_em.study import plan as planning
 from identity_em.study.artefacts import BaseModelRef, Checkpoint, Prompts, Responses, Scores
 from identity_em.tasks import grading, judges, known_answers, prices
 from identity_em.tasks.desk import Desk, Purse, spent
@@ -179,6 +180,31 @@ def test_the_rubric_is_in_the_key() -> None:
     told = [HARM, HARM.model_copy(update={"template": HARM.template + " "}), HARM.model_copy(update={"version": 2})]
     keys = {Scores(responses=asked, eval="h", version=1, judge="j", rubrics={"harm": r.digest}).key for r in told}
     assert len(keys) == 3
+
+
+def study(tmp_path: Path, line: str) -> Path:
+    file = tmp_path / "study.yaml"
+    head = "name: two\nmodel: {base: pocket, config: pocket}\nseeds: [0]\nstages: {}\narms: [[]]\nevals:"
+    file.write_text(f"{head}\n  - {line}\n")
+    return file
+
+
+def test_two_judges_are_two_scores_of_the_same_answers(tmp_path: Path) -> None:
+    found = planning.plan(study(tmp_path, "harmfulness: {items: pocket, judge: [pocket, openai/gpt-4.1]}"))
+    one, two = (reading.scores for reading in found.readings)
+    assert (one.judge, two.judge) == ("pocket", "openai/gpt-4.1")
+    assert one.responses == two.responses
+    assert one.rubrics == two.rubrics == {"harm": HARM.digest}
+    assert one.key != two.key
+    with pytest.raises(StudyError, match=r"study.yaml:7: found unknown judge 'gpt'"):
+        planning.plan(study(tmp_path, "harmfulness: {items: pocket, judge: [pocket, gpt]}"))
+
+
+def test_a_model_may_judge_questions_that_the_pocket_judge_does_not_know(tmp_path: Path) -> None:
+    (reading,) = planning.plan(study(tmp_path, "free_form: {judge: openai/gpt-4.1}")).readings
+    prompts = reading.scores.responses.prompts
+    items = prompts.inputs["items"]
+    assert battery.get("free_form").questions(prompts, {"items": items.path})  # type: ignore[union-attr]
 
 
 def test_every_set_of_known_answers_covers_its_scale_and_fits_its_rubric() -> None:
