@@ -50,9 +50,9 @@ def questions(prompts: Prompts, inputs: Inputs) -> list[Question]:
 
 def _judged(name: str, asked: list[Question]) -> None:
     """The judge is there, and the pocket world's knows the questions: said before anything is generated."""
-    found = judges.judge(name)
+    judges.check(name)
     if name == "pocket":
-        found(EVAL.rubrics[0], [(question, Answer(text="")) for question in asked])
+        judges.judge(name)(EVAL.rubrics[0], [(question, Answer(text="")) for question in asked])
 
 
 def read(question: Question, answer: Answer, params: Params, verdicts: Mapping[str, Verdict]) -> list[Score]:
