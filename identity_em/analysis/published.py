@@ -173,7 +173,10 @@ def _meta(frame: pd.DataFrame, model: str) -> Meta:
     recognised = {"accuracy": MetricMeta(title="picks own summary", better="none")}
     evals = {
         name: EvalMeta(
-            version=1, metrics=accuracy if name == "truthfulqa" else recognised, items="published", card=_CARDS[name]
+            version="published",
+            metrics=accuracy if name == "truthfulqa" else recognised,
+            items="published",
+            card=_CARDS[name],
         )
         for name in sorted(frame["eval"].unique(), reverse=True)
         if name in _CARDS

@@ -118,6 +118,8 @@ def _recognition(view: View) -> list[Point]:
 def _baseline(view: View) -> list[Point]:
     """Where recognition starts from, and whether the comparators agree."""
     strata = [s for s in recognition.strata(view.readings, view.prompt) if s.author == "base"]
+    # Another format is no second opinion on the same number, so only the eval's first version is looked at.
+    strata = [s for s in strata if s.version == (view.meta.version(s.eval) or s.version)]
     base = [(s, view.readings.estimate((), s)) for s in strata]
     known = [(s, e) for s, e in base if e.mean is not None]
     if not known:

@@ -35,7 +35,7 @@ def with_span(estimate: Estimate) -> str:
 def worth(view: View, arm: Stages, stratum: Stratum) -> str:
     """A mean with its interval; the reason alone where position or unread answers leave nothing to speak of."""
     barred = gates.barred(view.readings, arm, stratum) if view.readings.keys(arm, stratum) else ""
-    return words.minus(barred) if barred else with_span(view.readings.estimate(arm, stratum))
+    return words.minus(words.author(barred)) if barred else with_span(view.readings.estimate(arm, stratum))
 
 
 def holds(verdict: bool | None) -> str:

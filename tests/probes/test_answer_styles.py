@@ -8,7 +8,9 @@ import pytest
 from identity_em.analysis import table
 from identity_em.analysis.readings import Readings
 from identity_em.engine import assemble
+from identity_em.engine.answering import Answering
 from identity_em.engine.make import Workshop
+from identity_em.engine.means import Means
 from identity_em.probes import reading
 from identity_em.records import Answer, Message, Question, Sampling
 from identity_em.store import Store
@@ -66,8 +68,8 @@ def readings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> Read
     evals = [{"truthfulqa": {"items": "pocket", "limit": 20}}, {"capability": {"limit": 20}}]
     plan = planned(tmp_path, arms=[[]], evals=evals, contrasts={}, checks=[])
     store = Store(tmp_path / "store")
-    workshop = Workshop(store, None)
-    monkeypatch.setattr(workshop, "_model", lambda checkpoint: Says(text))
+    workshop = Workshop(store, Means())
+    monkeypatch.setattr(Answering, "of", lambda self, responses, chain: Says(text))
     for artefact in plan.artefacts:
         workshop.make(artefact)
     assemble.write(plan, store, tmp_path / "table.parquet")
