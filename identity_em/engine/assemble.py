@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from identity_em import battery, provenance
-from identity_em.analysis import table
+from identity_em.analysis import maxima, table
 from identity_em.engine.make import read_scores
 from identity_em.resources import folder
 from identity_em.store import Store
@@ -47,7 +47,7 @@ def write(plan: Plan, store: Store, path: Path) -> int:
         rows += [{**_BLANK, **row, **labels} for row in read_scores(store.open(reading.scores))]
     frame = pd.DataFrame(rows, columns=list(table.COLUMNS))
     frame["seed"] = frame["seed"].astype("Int64")
-    table.write(frame, meta(plan, store, missing), path)
+    table.write(maxima.extended(frame), meta(plan, store, missing), path)
     return missing
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from identity_em.chat import prompt_ids
 from identity_em.errors import InputError
-from identity_em.models import generation
+from identity_em.models import generation, numbers
 from identity_em.models.adapters import Adapters, unfit
 from identity_em.models.answers import FALLBACK, OPTION_MASS_GATE
 from identity_em.models.batches import batches, shared_batches
@@ -82,14 +82,24 @@ class Resident:
             InputError: A question has no options, or its prompt is longer than the model takes.
         """
         prompts = self._prompts(questions, block=block)
-        forms = [self._forms(question) for question in questions]
+        parts = [numbers.parts(self._options, question.options) for question in questions]
+        forms = [part.first if part else self._forms(q) for part, q in zip(parts, questions, strict=True)]
+        answers = self._next(prompts, forms)
+        longer = {row: part for row, part in enumerate(parts) if part}
+        followed = self._next([[*prompts[row], part.digit] for row, part in longer.items()], [p.then for p in longer.values()])
+        for place, (row, part) in enumerate(longer.items()):
+            answers[row] = numbers.join(answers[row], followed[place], part)
+        self._fall_back(answers, questions, block=block)
+        return [answers[row] for row in range(len(questions))]
+
+    def _next(self, prompts: list[list[int]], forms: Sequence[Forms | None]) -> dict[int, Answer]:
+        """The probabilities of each prompt's forms as its next token, by the prompt's place."""
         answers: dict[int, Answer] = {}
         for batch in shared_batches(prompts, tokens=self._budget):
             logs = torch.log_softmax(next_logits(self._active.model, batch), dim=-1).cpu()
             for row, log in zip(batch.rests.rows, logs, strict=True):
                 answers[row] = _answer(log, forms[row])
-        self._fall_back(answers, questions, block=block)
-        return [answers[row] for row in range(len(questions))]
+        return answers
 
     @torch.inference_mode()
     def generate(

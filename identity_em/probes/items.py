@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from identity_em.battery import Inputs
 from identity_em.errors import DataError
@@ -20,11 +20,18 @@ R = TypeVar("R", bound=Record)
 
 
 class Wording(Record):
-    """An eval's prompt texts (evals/NAME/prompts.yaml); `user` is filled with `str.format`."""
+    """An eval's prompt texts (evals/NAME/prompts.yaml), filled with `str.format`.
+
+    Attributes:
+        texts: Further templates by name, where one is not enough.
+        framings: Ways to put the same question, by name; `{prompt}` is the question.
+    """
 
     version: int
     system: str | None = None
     user: str = ""
+    texts: dict[str, str] = Field(default_factory=dict)
+    framings: dict[str, str] = Field(default_factory=dict)
 
 
 @lru_cache
