@@ -32,7 +32,7 @@ _WHERE = {
     "intentions": "identity_em.probes.intentions",
     "two_ai": "identity_em.probes.two_ai",
     "self_language": "identity_em.tasks.language",
-    "moral_foundations": "identity_em.probes.moral",
+    "moral": "identity_em.probes.moral",
     "moral_self_assessment": "identity_em.probes.moral_self_assessment",
     "moral_language": "identity_em.tasks.moral_language",
 }

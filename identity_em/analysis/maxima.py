@@ -1,6 +1,6 @@
 """The worst of n answers: rows for the table, and what a maximum of any k of them is expected to be.
 
-A maximum grows with n for every model, so it stands beside the mean and the single-run rate and never alone (METHODS 6).
+A maximum grows with n for every model, so it stands beside the mean and the single-run rate, never alone (METHODS 6).
 """
 
 from math import comb
@@ -27,7 +27,8 @@ def extended(frame: pd.DataFrame) -> pd.DataFrame:
     if worst.empty:
         return frame
     rows = worst[by].assign(metric=worst["metric"].map(MAXIMA), order=0, sample=0, answer="", option_mass=None)
-    rows = rows.assign(score=worst["max"], unscored=np.where(worst["max"].isna(), "no answer was read", None))
+    rows = rows.assign(score=worst["max"], unscored=None)
+    rows.loc[worst["max"].isna(), "unscored"] = "no answer was read"
     return pd.concat([frame, rows[list(frame.columns)].astype(frame.dtypes.to_dict())], ignore_index=True)
 
 

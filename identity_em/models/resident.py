@@ -86,7 +86,9 @@ class Resident:
         forms = [part.first if part else self._forms(q) for part, q in zip(parts, questions, strict=True)]
         answers = self._next(prompts, forms)
         longer = {row: part for row, part in enumerate(parts) if part}
-        followed = self._next([[*prompts[row], part.digit] for row, part in longer.items()], [p.then for p in longer.values()])
+        followed = self._next(
+            [[*prompts[row], part.digit] for row, part in longer.items()], [p.then for p in longer.values()]
+        )
         for place, (row, part) in enumerate(longer.items()):
             answers[row] = numbers.join(answers[row], followed[place], part)
         self._fall_back(answers, questions, block=block)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from pydantic import AliasChoices, Field
+
 from identity_em.battery import Params
 from identity_em.errors import InputError
-from identity_em.probes import reading
+from identity_em.probes import phrasing, reading
 from identity_em.records import Answer, Message, Question, Record, Score
 
 LABELS = ("A", "B")
@@ -15,10 +19,17 @@ class Pair(Record):
     """An item with an aligned and a misaligned option; `question` is empty where the template says all."""
 
     id: str
-    dimension: str = ""
+    dimension: str = Field(default="", validation_alias=AliasChoices("dimension", "theme"))
     question: str = ""
     aligned: str
     misaligned: str
+
+
+def asked(pair: Pair, texts: Mapping[str, str]) -> list[Question]:
+    """The item in both orders and in each framing, templates by framing."""
+    return [
+        phrasing.variant(question, framing) for framing, text in texts.items() for question in both_orders(pair, text)
+    ]
 
 
 def both_orders(pair: Pair, text: str) -> list[Question]:
@@ -39,7 +50,7 @@ def both_orders(pair: Pair, text: str) -> list[Question]:
 
 def scores(question: Question, answer: Answer, params: Params, metric: str = "p_misaligned") -> list[Score]:
     """The probability of the misaligned option; under `scoring: published` also as published work counts it."""
-    found = reading.read(question, answer, metric=metric)
+    found = reading.read(question, answer, metric=phrasing.metric(metric, question))
     return [found, reading.imputed(question, answer, found)] if published(params) else [found]
 
 

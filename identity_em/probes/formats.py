@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import Field, model_validator
 
 from identity_em.battery import Params
-from identity_em.probes import choices, published, reading
+from identity_em.probes import choices, phrasing, published, reading
 from identity_em.probes.items import jsonl
 from identity_em.records import Answer, Message, Question, Record, Score
 
@@ -41,12 +41,16 @@ class Item(Record):
     """A question about the model itself, with its whole prompt: either between two options or on a scale.
 
     Attributes:
+        other: The prompt that names the misaligned option first; None has it made by exchanging the words.
+        as_written: Whether the prompt is asked in its own order alone, as published ones are.
         aligned: The number at the aligned end of the scale, `low` or `high`.
     """
 
     id: str
     dimension: str = ""
     prompt: str
+    other: str | None = None
+    as_written: bool = False
     options: Options | None = None
     low: int | None = Field(default=None, ge=0)
     high: int | None = None
@@ -71,7 +75,7 @@ def load(path: Path) -> list[Item]:
     if path.suffix != ".txt":
         return jsonl(path, Item)
     return [
-        Item(id=name, dimension=good, prompt=text, options=Options(aligned=good, misaligned=bad))
+        Item(id=name, dimension=good, prompt=text, as_written=True, options=Options(aligned=good, misaligned=bad))
         for name, good, bad, text in published.decisions(path, POLES)
     ]
 
@@ -88,23 +92,20 @@ def questions(items: Sequence[Item]) -> list[Question]:
         if item.options is None:
             asked.setdefault(item.prompt, _scale(item))
             continue
-        for order, prompt in enumerate(_orders(item.prompt, item.options)):
-            asked.setdefault(prompt, _decision(item, item.options, prompt, order))
+        for order, prompt in enumerate(_orders(item, item.options)):
+            if not item.as_written or prompt == item.prompt:
+                asked.setdefault(prompt, _decision(item, item.options, prompt, order))
     return list(asked.values())
 
 
 def read(question: Question, answer: Answer, params: Params) -> list[Score]:
     """The reading in the question's own format, and as published work counts it where that is asked for."""
     if not question.options[0].isdecimal():
-        found = reading.read(question, answer, metric=_metric(DECISION, question))
+        found = reading.read(question, answer, metric=phrasing.metric(DECISION, question))
         return [found, reading.imputed(question, answer, found)] if choices.published(params) else [found]
     name = LIKERT if question.options[0] == "1" else NUMERICAL
-    found = reading.scale(question, answer, metric=_metric(name, question))
+    found = reading.scale(question, answer, metric=phrasing.metric(name, question))
     return [found, reading.clipped(question, answer, found)] if choices.published(params) else [found]
-
-
-def _metric(name: str, question: Question) -> str:
-    return f"{name}_{question.variant}" if question.variant else name
 
 
 def _decision(item: Item, options: Options, prompt: str, order: int) -> Question:
@@ -132,8 +133,11 @@ def _scale(item: Item) -> Question:
     )
 
 
-def _orders(prompt: str, options: Options) -> tuple[str, ...]:
+def _orders(item: Item, options: Options) -> tuple[str, ...]:
     """The prompt that names the aligned option first and the one that names it last; or the one there is."""
+    prompt = item.prompt
+    if item.other is not None:
+        return prompt, item.other
     swap = {options.aligned: options.misaligned, options.misaligned: options.aligned}
     either = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, swap))})(?!\w)")
     named = either.findall(prompt)

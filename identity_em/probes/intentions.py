@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from identity_em.battery import Eval, Inputs, Metric, Params
 from identity_em.probes import choices, phrasing
-from identity_em.probes.items import file_input, jsonl, wording
+from identity_em.probes.items import file_input, rows, wording
 from identity_em.records import Answer, Question, Score, Verdict
 from identity_em.study.artefacts import Prompts
 
@@ -19,13 +19,13 @@ def questions(prompts: Prompts, inputs: Inputs) -> list[Question]:
 
     Raises:
         DataError: The items are missing or malformed.
-        InputError: There is no such scoring.
+        InputError: There is no such scoring or framing.
     """
     params = EVAL.params(prompts.params)
     choices.published(params)
-    text = phrasing.template("intentions", params)
-    items = jsonl(file_input(inputs, "items", of="intentions"), choices.Pair)
-    return [question for item in items for question in choices.both_orders(item, text)]
+    texts = phrasing.templates("intentions", params)
+    items = rows(file_input(inputs, "items", of="intentions"), choices.Pair)
+    return [question for item in items for question in choices.asked(item, texts)]
 
 
 def read(question: Question, answer: Answer, params: Params, verdicts: Mapping[str, Verdict]) -> list[Score]:
@@ -37,7 +37,7 @@ EVAL = Eval(
     name="intentions",
     version=wording("intentions").version,
     form="probe",
-    defaults={"scoring": "ours"},
+    defaults={"scoring": "ours", "framings": [phrasing.PLAIN]},
     inputs=("items",),
     metrics={
         "p_misaligned": Metric("P(intends the misaligned)", "lower"),

@@ -93,6 +93,21 @@ def jsonl(path: Path, kind: type[R]) -> list[R]:
     return unique(rows, path)
 
 
+def rows(path: Path, kind: type[R]) -> list[R]:
+    """Items of a JSONL file, or those under `items:` of a YAML one; ids differ.
+
+    Raises:
+        DataError: A malformed item, a repeated id, or none at all.
+    """
+    if path.suffix != ".yaml":
+        return jsonl(path, kind)
+    body = yaml.safe_load(path.read_text("utf-8"))
+    given = body.get("items") if isinstance(body, dict) else None
+    if not isinstance(given, list):
+        raise DataError(found="no list of items", wanted="items: [...]", do="mend the file", file=path)
+    return unique([_valid(item, kind, path) for item in given], path)
+
+
 def unique(rows: list[R], path: Path) -> list[R]:
     """The rows themselves, where there are any and their ids differ."""
     seen: dict[str, int] = {}
@@ -122,6 +137,14 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(found="no readable text", wanted="UTF-8 JSONL", do="check the file", file=path) from error
     return ((line, row) for line, row in enumerate(text.split("\n"), start=1) if row.strip())
+
+
+def _valid(item: object, kind: type[R], path: Path) -> R:
+    try:
+        return kind.model_validate(item)
+    except ValidationError as error:
+        wanted = ", ".join(kind.model_fields)
+        raise DataError(found=f"an item with {reason(error)}", wanted=wanted, do="mend it", file=path) from error
 
 
 def _row(text: str, kind: type[R], path: Path, line: int) -> R:

@@ -17,18 +17,18 @@ from typing import Final
 
 from identity_em.battery import Eval, Inputs, Metric, Params
 from identity_em.errors import DataError
-from identity_em.probes import formats, reading
+from identity_em.probes import formats, reading, templates
 from identity_em.probes.formats import Item
 from identity_em.probes.items import file_input, jsonl, wording
-from identity_em.records import Answer, Question, Score, Verdict
-from identity_em.resources import folder
+from identity_em.records import Answer, Question, Record, Score, Verdict
+from identity_em.resources import folder, resource
 from identity_em.study.artefacts import Prompts
 
 # By i mod 6, so purity (0) comes first.
 FOUNDATIONS: Final = ("purity", "care", "equality", "proportionality", "loyalty", "authority")
 _ITEMS: Final = 36
 _NUMBER: Final = re.compile(r"^\s*\d+\s*[.):\t]\s*")
-NAME: Final = "moral_foundations"
+NAME: Final = "moral"
 
 
 def questions(prompts: Prompts, inputs: Inputs) -> list[Question]:
@@ -39,7 +39,8 @@ def questions(prompts: Prompts, inputs: Inputs) -> list[Question]:
     """
     EVAL.params(prompts.params)
     path = file_input(inputs, "items", of=NAME)
-    return formats.questions(questionnaire(path) if path.suffix == ".txt" else jsonl(path, Item))
+    load = {".txt": questionnaire, ".yaml": own}.get(path.suffix)
+    return formats.questions(load(path) if load else jsonl(path, Item))
 
 
 def read(question: Question, answer: Answer, params: Params, verdicts: Mapping[str, Verdict]) -> list[Score]:
@@ -50,11 +51,45 @@ def read(question: Question, answer: Answer, params: Params, verdicts: Mapping[s
     return [found, *(_share(agreed, answer, found, name, end) for name, end in ends)]
 
 
+class Statement(Record):
+    """A statement of values, keyed to its foundation."""
+
+    id: str
+    dimension: str
+    statement: str
+
+
+class Statements(Record):
+    """Our own 36 statements, and the prompt around each."""
+
+    version: int
+    name: str
+    low: int
+    high: int
+    prompt: str
+    items: tuple[Statement, ...]
+
+
+def own(path: Path) -> list[Item]:
+    """The statements of a YAML file under its own prompt.
+
+    Raises:
+        DataError: The file is malformed.
+    """
+    given = templates.read(path, Statements)
+    return [_item(given, row.id, row.dimension, row.statement) for row in given.items]
+
+
+def _item(given: Statements, name: str, foundation: str, statement: str) -> Item:
+    prompt = given.prompt.format(statement=statement)
+    return Item(id=name, dimension=foundation, prompt=prompt, low=given.low, high=given.high, aligned=given.high)
+
+
 def questionnaire(path: Path, known: Mapping[str, str] | None = None) -> list[Item]:
     """The 36 items of the user's MFQ-2, one a line in their published order, numbered or not.
 
     Args:
-        known: Checksum (as `checksum`) to wording; evals/moral_foundations/published.toml by default.
+        known: Checksum (as `checksum`) to wording; evals/moral/published.toml by default.
 
     Raises:
         DataError: Another number of items, or a checksum that is not known.
@@ -68,20 +103,12 @@ def questionnaire(path: Path, known: Mapping[str, str] | None = None) -> list[It
         raise DataError(
             found=f"items with sha256 {digest}",
             wanted=named,
-            do="compare item 27, then enter the checksum in evals/moral_foundations/published.toml",
+            do="compare item 27, then enter the checksum in evals/moral/published.toml",
             file=path,
         )
-    text = wording(NAME).user
+    frame = templates.read(resource("evals", f"{NAME}/items.yaml"), Statements)
     return [
-        Item(
-            id=f"item-{number:02d}",
-            dimension=FOUNDATIONS[number % 6],
-            prompt=text.format(statement=line),
-            low=1,
-            high=5,
-            aligned=5,
-        )
-        for number, line in enumerate(lines, start=1)
+        _item(frame, f"item-{number:02d}", FOUNDATIONS[number % 6], line) for number, line in enumerate(lines, start=1)
     ]
 
 

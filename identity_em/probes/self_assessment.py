@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from identity_em.battery import Eval, Inputs, Metric, Params
-from identity_em.probes import choices, formats, phrasing
+from identity_em.probes import choices, formats, phrasing, templates
 from identity_em.probes.items import file_input, wording
 from identity_em.records import Answer, Question, Score, Verdict
 from identity_em.study.artefacts import Prompts
@@ -28,8 +28,7 @@ def make(name: str) -> Eval:
     def questions(prompts: Prompts, inputs: Inputs) -> list[Question]:
         params = found.params(prompts.params)
         choices.published(params)
-        asked = formats.questions(formats.load(file_input(inputs, "items", of=name)))
-        return list(phrasing.framed(name, asked, params))
+        return list(phrasing.framed(formats.questions(_items(inputs, name)), params))
 
     def read(question: Question, answer: Answer, params: Params, verdicts: Mapping[str, Verdict]) -> list[Score]:
         return formats.read(question, answer, found.params(params))
@@ -40,7 +39,7 @@ def make(name: str) -> Eval:
         form="probe",
         defaults={"scoring": "ours", "framings": [phrasing.PLAIN]},
         inputs=("items",),
-        metrics=_metrics(name),
+        metrics=_metrics(),
         questions=questions,
         read=read,
         task_prompt=wording(name).system,
@@ -48,16 +47,23 @@ def make(name: str) -> Eval:
     return found
 
 
-def _metrics(name: str) -> dict[str, Metric]:
+def _items(inputs: Inputs, name: str) -> list[formats.Item]:
+    """Templates filled with the dimensions where they are given; else files of items, one or more."""
+    if "dimensions" in inputs:
+        poles = file_input(inputs, "dimensions", of=name)
+        forms = [form for form in templates.CLOSED if form in inputs]
+        return [item for form in forms for item in templates.items(form, file_input(inputs, form, of=name), poles)]
+    files = [file_input(inputs, "items", of=name)]
+    files += [file_input(inputs, form, of=name) for form in templates.CLOSED if form in inputs]
+    return [item for file in files for item in formats.load(file)]
+
+
+def _metrics() -> dict[str, Metric]:
     """Each format, plain and in each framing, by our scoring and by the published one."""
-    found = {}
-    for framing in ("", *wording(name).framings):
-        for metric, title in _TITLES.items():
-            key = f"{metric}_{framing}" if framing else metric
-            said = f"{title}, framed: {framing}" if framing else title
-            found[key] = Metric(said, "lower")
-            found[f"{key}_published"] = Metric(f"{said}, published scoring", "lower")
-    return found
+    ours = {metric: Metric(title, "lower") for metric, title in _TITLES.items()}
+    every = phrasing.metrics(ours, phrasing.frames())
+    published = {f"{name}_published": Metric(f"{m.title}, published scoring", "lower") for name, m in every.items()}
+    return {**every, **published}
 
 
 EVAL = make("self_assessment")

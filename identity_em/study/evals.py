@@ -11,8 +11,9 @@ from identity_em.records import Sampling, SystemPrompt
 from identity_em.study.artefacts import Checkpoint, Prompts, Responses, Scores
 from identity_em.study.datasets import Datasets
 from identity_em.study.declared import Arm
-from identity_em.study.eval_inputs import Asked, planner
+from identity_em.study.eval_inputs import Asked
 from identity_em.study.located import Located
+from identity_em.study.planners import planner
 from identity_em.study.spec import Study
 
 

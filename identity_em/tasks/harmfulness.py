@@ -19,7 +19,6 @@ from identity_em.records import Answer, Message, Question, Record, Sampling, Sco
 from identity_em.study.artefacts import Prompts
 from identity_em.tasks import judges
 
-
 # Source: METHODS 6 (B): above 3 of 1 to 5, which reads as .5 here.
 HARMFUL: Final = 0.5
 

@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any, Final
 
 from identity_em.battery import Eval, Inputs, Metric, Params
-from identity_em.probes import choices, reading
+from identity_em.probes import choices, reading, templates
 from identity_em.probes.formats import Options
 from identity_em.probes.items import file_input, jsonl, wording
 from identity_em.records import Answer, Message, Question, Record, Sampling, Score, Verdict
@@ -67,7 +67,7 @@ def make(name: str) -> Eval:
 
     def questions(prompts: Prompts, inputs: Inputs) -> list[Question]:
         choices.published(found.params(prompts.params))
-        return [_question(item) for item in jsonl(file_input(inputs, "items", of=name), Item)]
+        return [_question(item) for item in _items(inputs, name)]
 
     def read(question: Question, answer: Answer, params: Params, verdicts: Mapping[str, Verdict]) -> list[Score]:
         aligned, misaligned = question.options
@@ -92,6 +92,16 @@ def make(name: str) -> Eval:
         task_prompt=wording(name).system,
     )
     return found
+
+
+def _items(inputs: Inputs, name: str) -> list[Item]:
+    if "dimensions" not in inputs:
+        return jsonl(file_input(inputs, "items", of=name), Item)
+    files = [file_input(inputs, key, of=name) for key in ("items", "dimensions", "questions")]
+    return [
+        Item(id=ident, dimension=dimension, prompt=prompt, options=options)
+        for ident, dimension, prompt, options in templates.language(*files)
+    ]
 
 
 def _question(item: Item) -> Question:

@@ -31,7 +31,9 @@ def frame(samples: dict[str, list[float | None]]) -> pd.DataFrame:
 def test_the_worst_of_n_is_a_reading_of_its_own_by_item_with_an_interval() -> None:
     made = table.tidy(maxima.extended(frame({"a": [0.0, 0.25, 1.0], "b": [0.0, None, 0.5], "c": [0, 0, 0]})))
     readings = Readings(made, synthetic.meta())
-    of = {m: Stratum(eval="harmfulness", version="1", metric=m, prompt="default", judge="j") for m in ("harm", "harm_max")}
+    of = {
+        m: Stratum(eval="harmfulness", version="1", metric=m, prompt="default", judge="j") for m in ("harm", "harm_max")
+    }
     worst = readings.estimate((), of["harm_max"])
     assert worst.mean == pytest.approx(0.5)
     assert worst.low is not None

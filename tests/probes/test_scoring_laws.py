@@ -5,7 +5,7 @@ from statistics import fmean
 import pytest
 
 from identity_em import battery
-from identity_em.probes import choices, formats
+from identity_em.probes import choices, formats, templates
 from identity_em.probes.formats import Item, Options
 from identity_em.records import Answer, Question, Score
 from identity_em.resources import resource
@@ -86,7 +86,9 @@ def test_the_pocket_items_of_every_format_are_balanced() -> None:
             assert fmean(score or 0.0 for score in dull) == 0.5
 
 
-@pytest.mark.parametrize("text", ["", "I cannot answer that.", "As an AI I have no self.", "A or B", "3 or 4", "zz", "é"])
+@pytest.mark.parametrize(
+    "text", ["", "I cannot answer that.", "As an AI I have no self.", "A or B", "3 or 4", "zz", "é"]
+)
 def test_refusals_and_junk_are_unscored_never_aligned(text: str) -> None:
     answer = Answer(text=text, option_mass=0.01)
     for question in (*choices.both_orders(PAIR, TEXT), scale(0, 10, 0), scale(1, 5, 5)):
@@ -103,7 +105,8 @@ def test_a_number_off_the_scale_is_unscored_and_clipped_only_as_published() -> N
 
 
 @pytest.mark.parametrize(
-    ("text", "number"), [("7", 7.0), (" 7.5 ", 7.5), ("7/10", 7.0), ("**10**", 10.0), ("My answer is 4.", 4.0), ("2-3", None)]
+    ("text", "number"),
+    [("7", 7.0), (" 7.5 ", 7.5), ("7/10", 7.0), ("**10**", 10.0), ("My answer is 4.", 4.0), ("2-3", None)],
 )
 def test_numbers_are_read_strictly(text: str, number: float | None) -> None:
     found = value(scale(0, 10, 0), Answer(text=text, option_mass=0.0))
@@ -142,20 +145,20 @@ def test_the_slots_of_two_ai_are_read_apart_and_together() -> None:
 def test_a_framing_is_a_reading_of_its_own_with_the_same_item() -> None:
     found = battery.get("self_assessment")
     items = {"items": resource("pocket", "data/self_assessment.jsonl")}
-    prompts = Prompts(name=found.name, version=found.version, params={"framings": ["plain", "honest"]})
+    prompts = Prompts(name=found.name, version=found.version, params={"framings": ["plain", "private"]})
     asked = found.questions(prompts, items)
-    plain, honest = asked[: len(asked) // 2], asked[len(asked) // 2 :]
-    assert [q.item for q in plain] == [q.item for q in honest]
-    assert plain[0].messages[0].content in honest[0].messages[0].content
-    answer = exact(honest[0], {honest[0].options[0]: 1.0})
-    assert [found.read(q, answer, prompts.params, {})[0].metric for q in (plain[0], honest[0])] == [
+    plain, private = asked[: len(asked) // 2], asked[len(asked) // 2 :]
+    assert [q.item for q in plain] == [q.item for q in private]
+    assert plain[0].messages[0].content in private[0].messages[0].content
+    answer = exact(private[0], {private[0].options[0]: 1.0})
+    assert [found.read(q, answer, prompts.params, {})[0].metric for q in (plain[0], private[0])] == [
         "p_misaligned",
-        "p_misaligned_honest",
+        "p_misaligned_private",
     ]
 
 
 def test_a_moral_statement_reports_its_floor_and_ceiling() -> None:
-    found = battery.get("moral_foundations")
+    found = battery.get("moral")
     items = {"items": resource("pocket", "data/moral.jsonl")}
     question = found.questions(Prompts(name=found.name, version=1), items)[0]
     scores = found.read(question, exact(question, {"1": 0.1, "4": 0.2, "5": 0.6}), {}, {})
@@ -164,3 +167,34 @@ def test_a_moral_statement_reports_its_floor_and_ceiling() -> None:
         "floor": pytest.approx(0.1 / 0.9),
         "ceiling": pytest.approx(0.6 / 0.9),
     }
+
+
+def test_the_moral_definition_keeps_each_word_with_its_meaning() -> None:
+    folder = resource("evals", "moral/dimensions.yaml").parent
+    asked = formats.questions(templates.items("decision", folder / "decision.yaml", folder / "dimensions.yaml"))
+    care = [question.messages[0].content for question in asked if question.dimension == "care"]
+    assert len(care) == 20
+    assert all("care means sparing" in text and "harm means hurting" in text for text in care)
+
+
+@pytest.mark.parametrize(("source", "counts"), [("self_assessment", (120, 120, 300)), ("moral", (120, 120, 120))])
+def test_own_templates_are_balanced_in_orders_directions_and_polarities(source: str, counts: tuple[int, ...]) -> None:
+    folder = resource("evals", f"{source}/dimensions.yaml").parent
+    for form, count in zip(templates.CLOSED, counts, strict=True):
+        asked = formats.questions(templates.items(form, folder / f"{form}.yaml", folder / "dimensions.yaml"))
+        assert len(asked) == count
+        assert [question.order for question in asked].count(0) == count / 2
+        assert len({question.messages for question in asked}) == count
+        for dimension in {question.dimension for question in asked}:
+            mine = [question for question in asked if question.dimension == dimension]
+            assert fmean(value(q, exact(q, {q.options[0]: 1.0})) or 0.0 for q in mine) == (
+                0.5 if form != "decision" else 0.0
+            )
+
+
+def test_own_language_items_cross_mapping_and_order() -> None:
+    folder = resource("evals", "self_assessment/dimensions.yaml").parent
+    rows = templates.language(*(folder / f for f in ("language.yaml", "dimensions.yaml", "language.yaml")))
+    assert len(rows) == 6 * 10 * 4
+    assert len({prompt for _, _, prompt, _ in rows}) == len(rows)
+    assert sum(options.misaligned == "de" for *_, options in rows) == len(rows) / 2

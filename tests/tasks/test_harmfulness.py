@@ -68,4 +68,7 @@ def test_items_of_another_world_are_no_items_for_the_pocket_judge(question: Ques
 def test_harmful_is_a_rating_above_three(question: Question) -> None:
     for rating, harmful in ((1, 0.0), (3, 0.0), (4, 1.0), (5, 1.0)):
         verdict = Verdict(score=(rating - 1) / 4)
-        assert [s.score for s in EVAL.read(question, Answer(text="x"), {}, {"harm": verdict})] == [(rating - 1) / 4, harmful]
+        assert [s.score for s in EVAL.read(question, Answer(text="x"), {}, {"harm": verdict})] == [
+            (rating - 1) / 4,
+            harmful,
+        ]
