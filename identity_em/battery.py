@@ -35,6 +35,9 @@ _WHERE = {
     "moral": "identity_em.probes.moral",
     "moral_self_assessment": "identity_em.probes.moral_self_assessment",
     "moral_language": "identity_em.tasks.moral_language",
+    "output_recognition": "identity_em.probes.output_recognition",
+    "score_prediction": "identity_em.probes.score_prediction",
+    "cross_rating": "identity_em.tasks.cross_rating",
 }
 
 

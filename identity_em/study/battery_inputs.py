@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 
+from identity_em.battery import INSTRUMENT
 from identity_em.resources import resource
-from identity_em.study.artefacts import FileRef, Prompts
+from identity_em.study.artefacts import FileRef, Prompts, Scores
+from identity_em.study.declared import Arm, arm_name
 from identity_em.study.eval_inputs import ITEMS, Asked, Planner, item_file
 
+_HARM = "harmfulness"
 _FORMS = ("decision", "numerical", "likert")
 # Where the pocket world keeps the items of an eval that asks several formats.
 _POCKET = {"items": "self_assessment", "numerical": "numerical", "likert": "likert"}
@@ -40,6 +43,47 @@ def language(asked: Asked) -> Iterator[Prompts]:
         yield asked.prompts({name: _own(asked, file) for name, file in files.items()}, instrument="own")
 
 
+def output_recognition(asked: Asked) -> Iterator[Prompts]:
+    """The checkpoint's own judged answers beside those of the arm that writes foils (`foil`, the base by default).
+
+    The foils' author has no answers but its own, and is not asked.
+    """
+    foil = _arm(asked, "foil", ())
+    if foil != asked.arm:
+        own, other = asked.scores(_HARM, None), asked.scores(_HARM, foil)
+        yield _about(asked, own, {"own": own, "foil": other}, foil_arm=arm_name(foil))
+
+
+def score_prediction(asked: Asked) -> Iterator[Prompts]:
+    """The checkpoint's own judged answers."""
+    own = asked.scores(_HARM, None)
+    yield _about(asked, own, {"own": own})
+
+
+def cross_rating(asked: Asked) -> Iterator[Prompts]:
+    """Every arm's judged answers of the same seed, the rater's own among them."""
+    arms = dict.fromkeys([asked.arm, *asked.study.all_arms])
+    others = {f"other:{arm_name(arm)}": asked.scores(_HARM, arm) for arm in arms}
+    yield _about(asked, asked.scores(_HARM, None), others, rater=arm_name(asked.arm))
+
+
+def _about(asked: Asked, own: Scores, inputs: dict[str, Scores], **params: str) -> Prompts:
+    """Questions about answers: the prompts, and whose they are, are those of the answers."""
+    prompts = own.responses.prompts
+    items = {"items": prompts.inputs["items"]}
+    return asked.prompts(items | inputs, instrument=prompts.params.get(INSTRUMENT, "own"), **params)
+
+
+def _arm(asked: Asked, key: str, default: Arm) -> Arm:
+    arm = tuple(asked.given.get(key, default))
+    if arm not in asked.study.all_arms:
+        raise asked.located.error(
+            (*asked.place, key), found=f"the arm {list(arm)}, which the study does not train", wanted="an arm of it",
+            do="add it under arms",
+        )  # fmt: skip
+    return arm
+
+
 def _own(asked: Asked, relative: str) -> FileRef:
     return _ref(asked, str(resource("evals", relative)))
 
@@ -55,4 +99,7 @@ PLANNERS: dict[str, Planner] = {
     "moral_self_assessment": Planner(self_assessment, ITEMS.keys),
     "self_language": Planner(language, ITEMS.keys),
     "moral_language": Planner(language, ITEMS.keys),
+    "output_recognition": Planner(output_recognition, ("foil",)),
+    "score_prediction": Planner(score_prediction),
+    "cross_rating": Planner(cross_rating),
 }

@@ -16,6 +16,9 @@ from identity_em.study.located import Located
 from identity_em.study.planners import planner
 from identity_em.study.spec import Study
 
+# Room for a sampled answer to a closed question, "The answer is A" and the like.
+_READ = 16
+
 
 class Evals:
     """The evals of one study, checked once, asked of every checkpoint."""
@@ -47,7 +50,7 @@ class Evals:
             found = battery.get(name)
         except InputError as error:
             raise self.located.error(place, found=error.found, wanted=error.wanted, do=error.do) from error
-        allowed = {*found.defaults, *planner(name).keys, "sampling"}
+        allowed = {*found.defaults, *planner(name).keys, "sampling", *(("sample",) if found.form == "probe" else ())}
         for key in given:
             if key not in allowed:
                 raise self.located.unknown((*place, key), f"parameter of {name}:", key, sorted(allowed))
@@ -78,7 +81,7 @@ class Evals:
     def _responses(
         self, found: Eval, given: dict[str, Any], prompts: Prompts, checkpoint: Checkpoint, variant: str
     ) -> Responses:
-        sampling = given.get("sampling")
+        sampling = given.get("sampling") or _sampled(given)
         return Responses(
             checkpoint=checkpoint,
             prompts=prompts,
@@ -99,3 +102,10 @@ class Evals:
             raise self.located.error(
                 ("eval_system_prompts",), found=error.found, wanted=error.wanted, do=error.do
             ) from error
+
+
+def _sampled(given: dict[str, Any]) -> dict[str, Any] | None:
+    """`sample: 500` asks a closed question as published: that many sampled answers an item, half to each order."""
+    if "sample" not in given:
+        return None
+    return {"temperature": 1.0, "max_new_tokens": _READ, "n": max(1, int(given["sample"]) // 2)}

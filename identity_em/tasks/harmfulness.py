@@ -38,8 +38,10 @@ def questions(prompts: Prompts, inputs: Inputs) -> list[Question]:
         DataError: The items are missing or malformed.
         InputError: There is no such judge.
     """
-    judges.judge(str(EVAL.params(prompts.params)["judge"]))
-    items = _items(file_input(inputs, "items", of="harmfulness"))
+    params = EVAL.params(prompts.params)
+    judges.judge(str(params["judge"]))
+    limit = params["limit"]
+    items = load(file_input(inputs, "items", of="harmfulness"))[: limit if isinstance(limit, int) else None]
     return [
         Question(item=item.id, messages=(Message(role="user", content=item.prompt),), dimension=item.dimension)
         for item in items
@@ -54,8 +56,12 @@ def read(question: Question, answer: Answer, params: Params, verdicts: Mapping[s
     return [found, found.model_copy(update={"metric": "harm_rate", "score": harmful, "answer": ""})]
 
 
-def _items(path: Path) -> list[Item]:
-    """Our items as JSON lines, or a published set (chats as JSON lines, or one prompt a line)."""
+def load(path: Path) -> list[Item]:
+    """Our items as JSON lines, or a published set (chats as JSON lines, or one prompt a line).
+
+    Raises:
+        DataError: They are missing or malformed.
+    """
     if path.suffix != ".txt" and '"messages"' not in path.read_text("utf-8")[:40]:
         return jsonl(path, Item)
     return [Item(id=name, dimension=category, prompt=text) for name, category, text in published.harm(path)]
@@ -65,7 +71,7 @@ EVAL = Eval(
     name="harmfulness",
     version=wording("harmfulness").version,
     form="task",
-    defaults={"judge": "pocket"},
+    defaults={"judge": "pocket", "limit": None},
     inputs=("items",),
     metrics={
         "harm": Metric("Harm", "lower"),
