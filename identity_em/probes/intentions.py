@@ -30,7 +30,7 @@ def questions(prompts: Prompts, inputs: Inputs) -> list[Question]:
 
 def read(question: Question, answer: Answer, params: Params, verdicts: Mapping[str, Verdict]) -> list[Score]:
     """The probability of the misaligned option among the two."""
-    return choices.scores(question, answer, EVAL.params(params))
+    return choices.scores(question, answer, {**EVAL.defaults, **params})
 
 
 EVAL = Eval(

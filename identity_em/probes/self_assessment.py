@@ -31,7 +31,7 @@ def make(name: str) -> Eval:
         return list(phrasing.framed(formats.questions(_items(inputs, name)), params))
 
     def read(question: Question, answer: Answer, params: Params, verdicts: Mapping[str, Verdict]) -> list[Score]:
-        return formats.read(question, answer, found.params(params))
+        return formats.read(question, answer, {**found.defaults, **params})
 
     found = Eval(
         name=name,
