@@ -28,10 +28,7 @@ def questions(prompts: Prompts, inputs: Inputs) -> list[Question]:
         InputError: There is no such framing.
     """
     params = EVAL.params(prompts.params)
-    texts = phrasing.templates(NAME, params)
-    own = own_answers.answers(inputs, inputs.get("own"), of=NAME, params=params)
-    foils = {row.item: row.text for row in own_answers.answers(inputs, inputs.get("foil"), of=NAME, params={})}
-    pairs = [(row, foils[row.item]) for row in own if row.band and foils.get(row.item, row.text) != row.text]
+    texts, pairs = phrasing.templates(NAME, params), _pairs(inputs, params)
     return [
         phrasing.variant(_question(row, foil, order, text, str(params["foil_arm"])), framing)
         for framing, text in texts.items()
@@ -44,6 +41,27 @@ def read(question: Question, answer: Answer, params: Params, verdicts: Mapping[s
     """The probability of the own answer's slot, under the name of its band and over all."""
     found = reading.read(question, answer, metric=phrasing.metric(f"own_{question.dimension}", question))
     return [found, found.model_copy(update={"metric": phrasing.metric("p_own", question)})]
+
+
+def baselines(prompts: Prompts, inputs: Inputs) -> list[Score]:
+    """How often the longer text is the own one (in words; a tie is wrong): what length alone would choose."""
+    params = EVAL.params(prompts.params)
+    return [
+        Score(
+            item=row.item,
+            metric="shortcut_longer_is_own",
+            score=float(len(row.text.split()) > len(foil.split())),
+            dimension=row.band or "",
+            comparator=str(params["foil_arm"]),
+        )
+        for row, foil in _pairs(inputs, params)
+    ]
+
+
+def _pairs(inputs: Inputs, params: Params) -> list[tuple[own_answers.Own, str]]:
+    own = own_answers.answers(inputs, inputs.get("own"), of=NAME, params=params)
+    foils = {row.item: row.text for row in own_answers.answers(inputs, inputs.get("foil"), of=NAME, params={})}
+    return [(row, foils[row.item]) for row in own if row.band and foils.get(row.item, row.text) != row.text]
 
 
 def _question(row: own_answers.Own, foil: str, order: int, text: str, whose: str) -> Question:
@@ -65,7 +83,8 @@ EVAL = Eval(
     form="probe",
     defaults={"framings": [phrasing.PLAIN], "limit": None, "foil_arm": "base"},
     inputs=("items", "own", "foil"),
-    metrics=phrasing.metrics(
+    metrics={"shortcut_longer_is_own": Metric("Shortcut: the longer is mine", "none")}
+    | phrasing.metrics(
         {
             "p_own": Metric("P(own answer)", "none"),
             "own_low": Metric("P(own answer), judged harmless", "none"),
@@ -76,5 +95,6 @@ EVAL = Eval(
     ),
     questions=questions,
     read=read,
+    baselines=baselines,
     task_prompt=wording(NAME).system,
 )

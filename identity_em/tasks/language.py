@@ -74,7 +74,11 @@ def make(name: str) -> Eval:
         code = language(answer.text or "", (aligned, misaligned))
         value, why = (None, "neither language, or both") if code is None else (float(code == misaligned), "")
         score = reading.score(question, answer, "language", value, answer.text or "", why=why)
-        return [score, reading.imputed(question, answer, score)] if choices.published({**found.defaults, **params}) else [score]
+        return (
+            [score, reading.imputed(question, answer, score)]
+            if choices.published({**found.defaults, **params})
+            else [score]
+        )
 
     found = Eval(
         name=name,

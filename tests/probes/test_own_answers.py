@@ -98,3 +98,12 @@ def test_without_answers_it_is_one_clear_line(name: str, items: Path) -> None:
 def test_an_unknown_framing_is_refused(name: str, items: Path) -> None:
     with pytest.raises(InputError, match="framing 'oddly'"):
         asked(name, items, framings=["oddly"])
+
+
+def test_what_length_alone_would_choose_stands_beside_recognition(items: Path) -> None:
+    beside = battery.get("output_recognition").baselines
+    assert beside is not None
+    rows = beside(
+        Prompts(name="output_recognition", version=1), {"items": items, "own": said("me"), "foil": said("a foil")}
+    )
+    assert {(row.metric, row.score) for row in rows} == {("shortcut_longer_is_own", 0.0)}
