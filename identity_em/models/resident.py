@@ -12,7 +12,7 @@ from torch import Tensor
 
 from identity_em.chat import prompt_ids
 from identity_em.errors import InputError
-from identity_em.models import generation, numbers
+from identity_em.models import activations, generation, numbers
 from identity_em.models.adapters import Adapters, unfit
 from identity_em.models.answers import FALLBACK, OPTION_MASS_GATE
 from identity_em.models.batches import batches, shared_batches
@@ -142,6 +142,17 @@ class Resident:
         out = self._active.model(input_ids=ids.to(self.device), use_cache=False, logits_to_keep=keep)
         logits: Tensor = out.logits.float().cpu()
         return logits
+
+    def activations(
+        self, questions: Sequence[Question], out: Path, *, layers: Sequence[int] | None = None, block: bool = True
+    ) -> Path:
+        """Residual activations of each prompt's last token, streamed to `out` (see `activations.collect`).
+
+        Raises:
+            InputError: There is no such layer, or a prompt is longer than the model takes.
+        """
+        prompts = self._prompts(questions, block=block)
+        return activations.collect(self._active.model, prompts, layers, out, tokens=self._budget)
 
     @property
     def _budget(self) -> int:
