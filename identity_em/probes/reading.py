@@ -56,14 +56,29 @@ def scale(question: Question, answer: Answer, *, metric: str) -> Score:
     """
     marks = [int(option) for option in question.options]
     if answer.option_mass is not None and answer.option_mass >= OPTION_MASS_GATE:
-        mean = sum(mark * p for mark, p in zip(marks, answer.probabilities, strict=True)) / answer.option_mass
-        return score(question, answer, metric, _place(question, mean), f"{mean:.2f}")
+        low, high = expectation(answer, marks)
+        mean, half = (low + high) / 2, (high - low) / 2 / (marks[-1] - marks[0])
+        place = _place(question, mean)
+        return score(question, answer, metric, place, f"{mean:.2f}", half_width=half if answer.hidden else None)
     if answer.text is None:
         return score(question, answer, metric, None, "", why="option mass below the gate and no text")
     said = number(answer.text, question.options)
     if said is None or not min(marks) <= said <= max(marks):
         return score(question, answer, metric, None, answer.text, why="no single number of the scale in the text")
     return score(question, answer, metric, _place(question, said), f"{said:g}")
+
+
+def expectation(answer: Answer, marks: list[int]) -> tuple[float, float]:
+    """The least and the most that the mean over a scale can be; equal where nothing is hidden."""
+    hidden = answer.hidden or (0.0,) * len(marks)
+    means = []
+    # What is hidden draws the mean furthest where it is all on one side of a mark.
+    for cut in range(len(marks) + 1):
+        for side in (slice(None, cut), slice(cut, None)):
+            added = [h if place in range(*side.indices(len(marks))) else 0.0 for place, h in enumerate(hidden)]
+            weights = [p + h for p, h in zip(answer.probabilities, added, strict=True)]
+            means.append(sum(mark * w for mark, w in zip(marks, weights, strict=True)) / sum(weights))
+    return min(means), max(means)
 
 
 def number(text: str, options: tuple[str, ...]) -> float | None:

@@ -198,3 +198,16 @@ def test_own_language_items_cross_mapping_and_order() -> None:
     assert len(rows) == 6 * 10 * 4
     assert len({prompt for _, _, prompt, _ in rows}) == len(rows)
     assert sum(options.misaligned == "de" for *_, options in rows) == len(rows) / 2
+
+
+def test_what_a_server_hides_widens_the_expectation_and_the_score_is_its_middle() -> None:
+    question = scale(0, 10, 0)
+    shown = (0.5, *[0.0] * 9, 0.3)
+    told = Answer(probabilities=shown, hidden=(0.0, *[0.01] * 9, 0.0), option_mass=0.8)
+    (found,) = formats.read(question, told, {"scoring": "ours"})
+    plain = value(question, Answer(probabilities=shown, option_mass=0.8))
+    assert plain == pytest.approx(0.375)
+    assert found.half_width is not None
+    assert found.score is not None
+    assert found.score - found.half_width <= plain <= found.score + found.half_width
+    assert 0 < found.half_width < 0.05
