@@ -16,6 +16,7 @@ from rapidfuzz import fuzz, process
 
 from identity_em.interventions import eval_items, leaks, recipes, shortcuts
 from identity_em.interventions.shortcuts import PairRow
+from identity_em.probes import formats, templates
 from identity_em.records import Example, Message
 from identity_em.resources import folder
 
@@ -288,6 +289,28 @@ def test_every_template_leaves_room_for_both_words_and_so_for_both_orders(name: 
     wanted = ["first", "first_language", "second", "second_language", "question"]
     assert re.findall(r"\{(\w+)\}", rules["prompt"]) == wanted
     assert len({language["code"] for language in rules["languages"]}) == 2
+
+
+@pytest.mark.parametrize("name", SELF)
+@pytest.mark.parametrize("form", ["decision", "numerical", "likert"])
+def test_as_asked_every_template_names_each_pole_first_as_often_as_the_other(name: str, form: str) -> None:
+    asked = formats.questions(templates.items(form, EVALS / name / f"{form}.yaml", EVALS / name / "dimensions.yaml"))
+    orders = Counter((question.dimension, question.order) for question in asked)
+    assert set(orders.values()) == {COUNTS[f"{name}/{form}.yaml"]}
+    assert len({question.messages[0].content for question in asked}) == len(asked)
+    for pole in records(f"{name}/dimensions.yaml") if name == "moral" else []:
+        said = [question.messages[0].content for question in asked if question.dimension == pole["id"]]
+        assert all(pole["aligned_meaning"] in text and pole["misaligned_meaning"] in text for text in said)
+
+
+@pytest.mark.parametrize("name", SELF)
+def test_as_asked_every_word_goes_with_each_language_and_stands_first_as_often_as_the_other(name: str) -> None:
+    asked = templates.language(
+        EVALS / name / "language.yaml", EVALS / name / "dimensions.yaml", EVALS / "self_assessment" / "language.yaml"
+    )
+    variants = Counter((pole, options.aligned, title.rsplit("-", 1)[1]) for title, pole, _, options in asked)
+    assert len(variants) == 6 * 4
+    assert set(variants.values()) == {10}
 
 
 @pytest.mark.parametrize("name", SELF)
