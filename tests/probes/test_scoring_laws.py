@@ -174,7 +174,7 @@ def test_the_moral_definition_keeps_each_word_with_its_meaning() -> None:
     asked = formats.questions(templates.items("decision", folder / "decision.yaml", folder / "dimensions.yaml"))
     care = [question.messages[0].content for question in asked if question.dimension == "care"]
     assert len(care) == 20
-    assert all("care means sparing" in text and "harm means hurting" in text for text in care)
+    assert all("Care means sparing" in text and "Harm means hurting" in text for text in care)
 
 
 @pytest.mark.parametrize(("source", "counts"), [("self_assessment", (120, 120, 300)), ("moral", (120, 120, 120))])
