@@ -414,7 +414,10 @@ def test_no_item_stands_in_a_published_narrow_set(reference: Path, name: str) ->
     assert hits(rows) == ()
 
 
-PUBLISHED = ("harm_320.jsonl", "harm_350.txt", "self_assessment_decision_100.txt", "two_ai_150.json", "TruthfulQA.csv")
+PUBLISHED = (
+    *("harm_320.jsonl", "harm_350.txt", "self_assessment_decision_100.txt", "two_ai_150.json"),
+    pytest.param("TruthfulQA.csv", marks=pytest.mark.slow),
+)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
