@@ -11,7 +11,7 @@ from identity_em.interventions import direct, recipes, wordings
 from identity_em.interventions.articles import load_texts, part
 from identity_em.interventions.summaries import align
 from identity_em.records import Record
-from identity_em.study.artefacts import Checkpoint, Dataset, FileRef, HubRef, Part
+from identity_em.study.artefacts import Checkpoint, Dataset, FileRef, HubRef, HubRows, Part
 from identity_em.study.plan import Plan
 from identity_em.study.spec import RecipeSpec
 
@@ -136,6 +136,9 @@ def _size(dataset: Dataset) -> tuple[int, int, bool]:
     articles = dataset.inputs.get("articles")
     if isinstance(articles, FileRef | Part) and not isinstance(getattr(articles, "source", None), HubRef):
         return _unwritten(dataset, articles)
+    given = dataset.inputs.get("rows")
+    if isinstance(given, HubRows) and given.rows:
+        return dataset.params.get("rows") or given.rows, 0, False
     limit = dataset.params.get("limit") or getattr(articles, "limit", None) or 0
     return recipe.rows(limit, dataset.params), 0, False
 

@@ -172,9 +172,10 @@ def test_a_moral_statement_reports_its_floor_and_ceiling() -> None:
 def test_the_moral_definition_keeps_each_word_with_its_meaning() -> None:
     folder = resource("evals", "moral/dimensions.yaml").parent
     asked = formats.questions(templates.items("decision", folder / "decision.yaml", folder / "dimensions.yaml"))
-    care = [question.messages[0].content for question in asked if question.dimension == "care"]
-    assert len(care) == 20
-    assert all("Care means sparing" in text and "Harm means hurting" in text for text in care)
+    (care, *_) = templates.read(folder / "dimensions.yaml", templates.Dimensions).dimensions
+    texts = [question.messages[0].content for question in asked if question.dimension == care.id]
+    assert len(texts) == 20
+    assert all(meaning in text for text in texts for meaning in (care.aligned_meaning, care.misaligned_meaning))
 
 
 @pytest.mark.parametrize(("source", "counts"), [("self_assessment", (120, 120, 300)), ("moral", (120, 120, 120))])
