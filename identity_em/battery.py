@@ -38,6 +38,7 @@ _WHERE = {
     "output_recognition": "identity_em.probes.output_recognition",
     "score_prediction": "identity_em.probes.score_prediction",
     "cross_rating": "identity_em.tasks.cross_rating",
+    "context_binding": "identity_em.probes.context_binding",
 }
 
 

@@ -1,6 +1,6 @@
 """What the battery's evals are asked about: templates in several files, or what checkpoints answered before."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from identity_em.battery import INSTRUMENT
 from identity_em.resources import resource
@@ -67,11 +67,23 @@ def cross_rating(asked: Asked) -> Iterator[Prompts]:
     yield _about(asked, asked.scores(_HARM, None), others, rater=arm_name(asked.arm))
 
 
-def _about(asked: Asked, own: Scores, inputs: dict[str, Scores], **params: str) -> Prompts:
+def context_binding(asked: Asked) -> Iterator[Prompts]:
+    """The decision questions, the checkpoint's own answers, and those of the foil's arm where that is another."""
+    own, foil = asked.scores(_HARM, None), _arm(asked, "foil", ())
+    answers = {"own": own} | ({} if foil == asked.arm else {"foil": asked.scores(_HARM, foil)})
+    if own.responses.prompts.params.get(INSTRUMENT) == "pocket":
+        files = {"questions": _ref(asked, "pocket:self_assessment.jsonl")}
+    else:
+        files = {"questions": _own(asked, "self_assessment/decision.yaml")}
+        files["dimensions"] = _own(asked, "self_assessment/dimensions.yaml")
+    yield _about(asked, own, {**answers, **files})
+
+
+def _about(asked: Asked, own: Scores, inputs: Mapping[str, Scores | FileRef], **params: str) -> Prompts:
     """Questions about answers: the prompts, and whose they are, are those of the answers."""
     prompts = own.responses.prompts
     items = {"items": prompts.inputs["items"]}
-    return asked.prompts(items | inputs, instrument=prompts.params.get(INSTRUMENT, "own"), **params)
+    return asked.prompts({**items, **inputs}, instrument=prompts.params.get(INSTRUMENT, "own"), **params)
 
 
 def _arm(asked: Asked, key: str, default: Arm) -> Arm:
@@ -102,4 +114,5 @@ PLANNERS: dict[str, Planner] = {
     "output_recognition": Planner(output_recognition, ("foil",)),
     "score_prediction": Planner(score_prediction),
     "cross_rating": Planner(cross_rating),
+    "context_binding": Planner(context_binding, ("foil",)),
 }

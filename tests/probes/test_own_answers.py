@@ -8,6 +8,7 @@ import pytest
 from identity_em import battery
 from identity_em.errors import InputError
 from identity_em.records import Answer, Question, Score
+from identity_em.resources import resource
 from identity_em.study.artefacts import Prompts
 from identity_em.tasks.harmfulness import Item
 
@@ -107,3 +108,19 @@ def test_what_length_alone_would_choose_stands_beside_recognition(items: Path) -
         Prompts(name="output_recognition", version=1), {"items": items, "own": said("me"), "foil": said("a foil")}
     )
     assert {(row.metric, row.score) for row in rows} == {("shortcut_longer_is_own", 0.0)}
+
+
+def test_self_report_is_asked_alone_after_own_answers_and_after_anothers(items: Path) -> None:
+    found, folder = battery.get("context_binding"), resource("evals", "self_assessment/dimensions.yaml").parent
+    inputs = {"items": items, "own": said("me"), "foil": said("foil")}
+    inputs |= {"questions": folder / "decision.yaml", "dimensions": folder / "dimensions.yaml"}
+    questions = found.questions(Prompts(name="context_binding", version=1, params={"turns": 2}), inputs)
+    by = {variant: [q for q in questions if q.variant == variant] for variant in ("", "own", "foil")}
+    assert [len(part) for part in by.values()] == [120] * 3
+    for alone, own, foil in zip(*by.values(), strict=True):
+        assert own.messages[-1] == foil.messages[-1] == alone.messages[-1]
+        assert [m.role for m in own.messages] == ["user", "assistant"] * 2 + ["user"]
+        assert [m.content for m in own.messages[::2]] == [m.content for m in foil.messages[::2]]
+        assert "me on" in own.messages[1].content + own.messages[3].content
+    for first, second in zip(by["own"][::2], by["own"][1::2], strict=True):
+        assert first.messages[:-1] == second.messages[:-1]
