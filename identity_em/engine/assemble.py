@@ -57,6 +57,8 @@ def meta(plan: Plan, store: Store, missing: int = 0) -> table.Meta:
     notes = list(study.notes)
     if missing:
         notes.append(f"{missing} of {len(plan.readings)} readings are missing: the study is not complete.")
+    # An eval about another arm's answers may be asked of no arm of this study.
+    asked = {reading.scores.eval for reading in plan.readings}
     return table.Meta(
         study=study.title or study.name,
         base=plan.base.name,
@@ -66,7 +68,7 @@ def meta(plan: Plan, store: Store, missing: int = 0) -> table.Meta:
         stages={name: _stage(plan, store, name, cost) for name, cost in costs(plan).items()},
         contrasts={n: table.ContrastMeta(**c.model_dump()) for n, c in study.contrasts.items()},
         checks=study.checks,
-        evals={name: _eval(plan, name) for name, _ in study.eval_params},
+        evals={name: _eval(plan, name) for name, _ in study.eval_params if name in asked},
         plan=table.PlanMeta(
             trainings=len(plan.trainings),
             naive_trainings=plan.naive_trainings,
