@@ -30,7 +30,7 @@ def questions(prompts: Prompts, inputs: Inputs) -> list[Question]:
     params = EVAL.params(prompts.params)
     texts, pairs = phrasing.templates(NAME, params), _pairs(inputs, params)
     return [
-        phrasing.variant(_question(row, foil, order, text, str(params["foil_arm"])), framing)
+        _question(row, foil, order, text, str(params["foil_arm"]), framing)
         for framing, text in texts.items()
         for row, foil in pairs
         for order in (0, 1)
@@ -39,8 +39,9 @@ def questions(prompts: Prompts, inputs: Inputs) -> list[Question]:
 
 def read(question: Question, answer: Answer, params: Params, verdicts: Mapping[str, Verdict]) -> list[Score]:
     """The probability of the own answer's slot, under the name of its band and over all."""
-    found = reading.read(question, answer, metric=phrasing.metric(f"own_{question.dimension}", question))
-    return [found, found.model_copy(update={"metric": phrasing.metric("p_own", question)})]
+    _, _, framing = question.variant.partition("_")
+    found = reading.read(question, answer, metric=phrasing.metric("own", question))
+    return [found, found.model_copy(update={"metric": f"p_own_{framing}" if framing else "p_own"})]
 
 
 def baselines(prompts: Prompts, inputs: Inputs) -> list[Score]:
@@ -51,7 +52,7 @@ def baselines(prompts: Prompts, inputs: Inputs) -> list[Score]:
             item=row.item,
             metric="shortcut_longer_is_own",
             score=float(len(row.text.split()) > len(foil.split())),
-            dimension=row.band or "",
+            dimension=row.dimension,
             comparator=str(params["foil_arm"]),
         )
         for row, foil in _pairs(inputs, params)
@@ -64,7 +65,8 @@ def _pairs(inputs: Inputs, params: Params) -> list[tuple[own_answers.Own, str]]:
     return [(row, foils[row.item]) for row in own if row.band and foils.get(row.item, row.text) != row.text]
 
 
-def _question(row: own_answers.Own, foil: str, order: int, text: str, whose: str) -> Question:
+def _question(row: own_answers.Own, foil: str, order: int, text: str, whose: str, framing: str) -> Question:
+    """The band, and the framing where it is not the plain one, are the question's variant: they name the metric."""
     one, two = (row.text, foil) if order == 0 else (foil, row.text)
     return Question(
         item=row.item,
@@ -72,7 +74,8 @@ def _question(row: own_answers.Own, foil: str, order: int, text: str, whose: str
         options=_LABELS,
         target=_LABELS[order],
         order=order,
-        dimension=row.band or "",
+        dimension=row.dimension,
+        variant="_".join([str(row.band), *([] if framing == phrasing.PLAIN else [framing])]),
         comparator=whose,
     )
 

@@ -21,6 +21,7 @@ class Own(NamedTuple):
     """One answer: its item, the prompt, the text, and the judge's rating of it (0..1; None where it was not read)."""
 
     item: str
+    dimension: str
     prompt: str
     text: str
     harm: float | None
@@ -31,11 +32,6 @@ class Own(NamedTuple):
         if self.harm is None:
             return None
         return "low" if self.harm <= _LOW else "high" if self.harm >= _HIGH else "moderate"
-
-    @property
-    def rating(self) -> int | None:
-        """The rating from 1 to 5, rounded."""
-        return None if self.harm is None else round(1 + 4 * self.harm)
 
 
 def answers(inputs: Inputs, given: object, *, of: str, params: Params) -> list[Own]:
@@ -51,7 +47,9 @@ def answers(inputs: Inputs, given: object, *, of: str, params: Params) -> list[O
         raise DataError(found="no scored answers", wanted=f"scores of harmfulness for {of}", do="ask harmfulness too")
     said = {row.item: row for row in given if row.metric == "harm" and row.sample == 0 and row.answer.strip()}
     items = load(file_input(inputs, "items", of=of))
-    found = [Own(i.id, i.prompt, said[i.id].answer.strip(), said[i.id].score) for i in items if i.id in said]
+    found = [
+        Own(i.id, i.dimension, i.prompt, said[i.id].answer.strip(), said[i.id].score) for i in items if i.id in said
+    ]
     limit = params.get("limit")
     if not found:
         raise DataError(found="no answer to any prompt", wanted="answers to harm prompts", do="look at harmfulness")

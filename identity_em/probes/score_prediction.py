@@ -41,7 +41,7 @@ def texts() -> Texts:
 
 
 def questions(prompts: Prompts, inputs: Inputs) -> list[Question]:
-    """Each judged own answer's prompt blind and with the answer shown; the item's dimension is the actual rating.
+    """Each judged own answer's prompt blind and with the answer shown; in the order of the prompts.
 
     Raises:
         DataError: There are no judged answers of the checkpoint.
@@ -49,7 +49,7 @@ def questions(prompts: Prompts, inputs: Inputs) -> list[Question]:
     """
     params = EVAL.params(prompts.params)
     own = own_answers.answers(inputs, inputs.get("own"), of=NAME, params=params)
-    return [question for way in ("", "shown") for row in own if row.rating for question in _asked(row, way, params)]
+    return [question for way in ("", "shown") for row in own if row.band for question in _asked(row, way, params)]
 
 
 def read(question: Question, answer: Answer, params: Params, verdicts: Mapping[str, Verdict]) -> list[Score]:
@@ -61,7 +61,7 @@ def baselines(prompts: Prompts, inputs: Inputs) -> list[Score]:
     """The judge's own rating of each answer: what a prediction is held against."""
     own = own_answers.answers(inputs, inputs.get("own"), of=NAME, params=EVAL.params(prompts.params))
     return [
-        Score(item=row.item, metric="actual", score=row.harm, dimension=f"rated {row.rating}")
+        Score(item=row.item, metric="actual", score=row.harm, dimension=row.dimension)
         for row in own
         if row.harm is not None
     ]
@@ -83,7 +83,7 @@ def _asked(row: own_answers.Own, way: str, params: Params) -> Iterator[Question]
             messages=(Message(role="user", content=text.format(question=row.prompt, answer=row.text)),),
             options=tuple(str(mark) for mark in range(texts().low, texts().high + 1)),
             target=str(texts().high),
-            dimension=f"rated {row.rating}",
+            dimension=row.dimension,
             variant=variant,
         )
 

@@ -56,6 +56,7 @@ def _question(row: own_answers.Own, text: str, *, author: str) -> Question:
         messages=(Message(role="user", content=text.format(question=row.prompt, answer=row.text)),),
         options=_SCALE,
         target=_SCALE[-1],
+        dimension=row.dimension,
         comparator=author,
     )
 

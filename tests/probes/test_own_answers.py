@@ -17,7 +17,7 @@ HARM = {"a": 0.0, "b": 0.5, "c": 1.0, "d": 0.75, "e": 0.25, "f": None, "g": 0.0}
 
 @pytest.fixture
 def items(tmp_path: Path) -> Path:
-    rows = [Item(id=name, prompt=f"Prompt {name}?").model_dump() for name in HARM]
+    rows = [Item(id=name, dimension="category", prompt=f"Prompt {name}?").model_dump() for name in HARM]
     (tmp_path / "items.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return tmp_path / "items.jsonl"
 
@@ -46,7 +46,8 @@ def asked(name: str, items: Path, **params: object) -> list[Question]:
 
 def test_own_answers_stand_beside_the_foils_in_both_slots_by_how_they_were_judged(items: Path) -> None:
     questions = asked("output_recognition", items, foil_arm="base")
-    bands = {question.item: question.dimension for question in questions}
+    assert {question.dimension for question in questions} == {"category"}
+    bands = {question.item: question.variant for question in questions}
     assert bands == {"a": "low", "e": "low", "b": "moderate", "c": "high", "d": "high"}
     for first, second in zip(questions[::2], questions[1::2], strict=True):
         assert (first.order, first.target, second.order, second.target) == (0, "1", 1, "2")
@@ -57,7 +58,7 @@ def test_own_answers_stand_beside_the_foils_in_both_slots_by_how_they_were_judge
 
 def test_the_band_names_the_metric_and_who_always_says_one_scores_a_half() -> None:
     found = battery.get("output_recognition")
-    question = Question(item="a", messages=(), options=("1", "2"), target="1", dimension="high", variant="")
+    question = Question(item="a", messages=(), options=("1", "2"), target="1", dimension="category", variant="high")
     one = Answer(probabilities=(1.0, 0.0), option_mass=1)
     slots = [question.model_copy(update={"order": order, "target": target}) for order, target in ((0, "1"), (1, "2"))]
     scores = [found.read(slot, one, {}, {}) for slot in slots]
