@@ -2,6 +2,7 @@
 # make test    set everything up and run the tests
 # make check   format, lint, types, tests, build
 # make calibration   simulate matrices with a known truth; writes reports/calibration.md
+# make bench-gpu   a 7B model's shapes, many adapters, on CUDA; says so and ends where there is none
 # make bench   print ratios against the peers run beside us, and write them to reports/
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ TORCH := "torch>=2.11,<2.14"
 CPU_WHEELS := https://download.pytorch.org/whl/cpu
 PYTEST_FLAGS ?=
 
-.PHONY: setup trainer demo test lint check build bench calibration clean
+.PHONY: setup trainer demo test lint check build bench bench-gpu calibration clean
 
 setup: $(VENV)/.ready
 
@@ -46,6 +47,9 @@ check: lint test build
 bench: trainer
 	$(BIN)/python -m pip install --quiet --group bench
 	OMP_NUM_THREADS=1 $(BIN)/python -m bench
+
+bench-gpu: setup
+	$(BIN)/python -m bench.gpu
 
 calibration: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m identity_em.analysis.calibrate reports

@@ -1,62 +1,60 @@
-"""Closed questions per CPU second: ours beside lm-eval and Inspect, on the same model and the same items.
+"""Short closed questions per CPU second: ours beside a direct batched forward, lm-eval and Inspect.
 
-What is compared is what a framework costs around a small model; CPU seconds of this process, one thread, every
-path warmed up first.
+What is compared is what a framework costs around a small model: same model, same items, one thread, every path
+warmed up, all of them in turn. Every path renders the chat template and tokenizes.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-os.environ.setdefault("TQDM_DISABLE", "1")
 
 import torch
 
+from bench import adapters, peers
 from bench.rows import Row
-from identity_em.chat import prompt_text
+from bench.timing import per_item
 from identity_em.models.loading import load_model
 from identity_em.models.resident import Resident
 from identity_em.records import Message, Question
 from identity_em.resources import folder
 from identity_em.study.artefacts import BaseModelRef
-from identity_em.training import lora
 
-ITEMS, ADAPTERS, WARM_UP = 300, 8, 16
-_MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+ITEMS, ADAPTERS, WARM_UP, ROUNDS = 1000, 8, 16, 3
+BASE = folder("pocket") / "weights" / "world-0"
 
 
-def rows(*, items: int = ITEMS, adapters: int = ADAPTERS) -> list[Row]:
-    """Every way of asking, timed; the resident engine is the reference of the frameworks."""
+def rows(*, items: int = ITEMS, rounds: int = ROUNDS) -> list[Row]:
+    """Every way of asking, timed; the resident engine is the reference."""
     torch.set_num_threads(1)
     logging.disable(logging.WARNING)
-    path = folder("pocket") / "weights" / "world-0"
-    questions = two_option(items)
-    base = BaseModelRef(name="world-0", weights="", tokenizer="", precision="fp32", path=str(path))
-    resident, plain = Resident(base, device="cpu"), load_model(base, torch.device("cpu"))
+    resident, plain = pocket(), load_model(_ref(), torch.device("cpu"))
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
-        chains = [_adapter(plain, scratch / f"adapter-{seed}", seed) for seed in range(adapters)]
-        ours = _timed(resident.probabilities, questions)
-        one = _timed(lambda some: _each(resident, chains[:1], some), questions)
-        many = _timed(lambda some: _each(resident, chains, some), questions) / adapters
-        harness = _timed(_lm_eval(path, resident, scratch), questions)
-        inspect = _timed(_inspect(path, scratch), questions)
+        chains = [adapters.write(plain, scratch / f"adapter-{i}", seed=i, rank=8) for i in range(ADAPTERS)]
+        ways = {
+            "resident": lambda some: _each(resident, [], some),
+            "direct, batches of 1,024 tokens": peers.direct(plain, resident.tokenizer, tokens=1024),
+            "direct, batches of 2,048 tokens": peers.direct(plain, resident.tokenizer, tokens=2048),
+            "lm-eval multiple_choice, batches of 32": peers.lm_eval(BASE, resident.tokenizer, scratch),
+            "lm-eval multiple_choice, batches of 128": peers.lm_eval(BASE, resident.tokenizer, scratch, batch=128),
+            "Inspect hf provider": peers.inspect(BASE, scratch),
+            "one": lambda some: _each(resident, chains[:1], some),
+            "many": lambda some: _each(resident, chains, some),
+        }
+        spent = per_item(ways, two_option(items), warm_up=WARM_UP, rounds=rounds)
+    one, many = spent.pop("one"), spent.pop("many") / ADAPTERS
     return [
-        Row("resident, base", ours, 1.0, "resident, base"),
-        Row("lm-eval multiple_choice", harness, harness / ours, "resident, base"),
-        Row("Inspect hf provider", inspect, inspect / ours, "resident, base"),
-        Row("resident, 1 adapter", one, one / ours, "resident, base"),
-        Row(f"resident, {adapters} adapters", many, many / one, "resident, 1 adapter"),
+        *(Row(name, value, value / spent["resident"], "resident") for name, value in spent.items()),
+        Row("resident, 1 adapter", one, one / spent["resident"], "resident"),
+        Row(f"resident, {ADAPTERS} adapters", many, many / one, "resident, 1 adapter"),
     ]
+
+
+def pocket() -> Resident:
+    """The pocket world's model in fp32 on the CPU."""
+    return Resident(_ref(), device="cpu")
 
 
 def two_option(count: int) -> list[Question]:
@@ -79,93 +77,12 @@ def two_option(count: int) -> list[Question]:
     ]
 
 
-def _timed(ask: Callable[[list[Question]], object], questions: list[Question]) -> float:
-    """CPU milliseconds an item; what a path loads once is not counted, since it is loaded in the warm-up too."""
-    fixed = _cpu(lambda: ask(questions[:WARM_UP]))
-    fixed = min(fixed, _cpu(lambda: ask(questions[:WARM_UP])))
-    whole = _cpu(lambda: ask(questions))
-    return 1000 * (whole - fixed) / (len(questions) - WARM_UP)
-
-
-def _cpu(ask: Callable[[], object]) -> float:
-    start = time.process_time()
-    ask()
-    return time.process_time() - start
+def _ref() -> BaseModelRef:
+    return BaseModelRef(name="world-0", weights="", tokenizer="", precision="fp32", path=str(BASE))
 
 
 def _each(resident: Resident, chains: list[Path], questions: list[Question]) -> None:
-    for chain in chains:
-        resident.use([chain])
+    """As every chain in turn; as the base where there is none."""
+    for chain in [[chain] for chain in chains] or [[]]:
+        resident.use(chain)
         resident.probabilities(questions)
-
-
-def _adapter(model: torch.nn.Module, out: Path, seed: int, rank: int = 8) -> Path:
-    """A random adapter on every projection."""
-    draw, state = torch.Generator().manual_seed(seed), dict[str, torch.Tensor]()
-    for name, module in model.named_modules():
-        if isinstance(module, torch.nn.Linear) and name.rpartition(".")[2] in _MODULES:
-            a = torch.randn(rank, module.in_features, generator=draw) * 0.02
-            b = torch.randn(module.out_features, rank, generator=draw) * 0.02
-            state |= {f"base_model.model.{name}.lora_{half}.weight": part for half, part in (("A", a), ("B", b))}
-    config = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": rank, "lora_alpha": rank, "bias": "none"}
-    out.mkdir()
-    lora.write_adapter({**config, "lora_dropout": 0.0, "target_modules": list(_MODULES)}, state, out)
-    return out
-
-
-def _lm_eval(path: Path, resident: Resident, scratch: Path) -> Callable[[list[Question]], object]:
-    """lm-eval's own loop over a `multiple_choice` task, on prompts that the chat template has already rendered."""
-    from lm_eval.api.task import ConfigurableTask
-    from lm_eval.evaluator import evaluate
-    from lm_eval.models.huggingface import HFLM
-
-    model = HFLM(pretrained=str(path), device="cpu", dtype="float32", batch_size=32)
-
-    def ask(questions: list[Question]) -> object:
-        file = scratch / f"lm-eval-{len(questions)}.jsonl"
-        shown = [{"prompt": prompt_text(resident.tokenizer, q.messages), "gold": q.target} for q in questions]
-        file.write_text("".join(json.dumps(row) + "\n" for row in shown))
-        config = {
-            "task": "two_option",
-            "dataset_path": "json",
-            "dataset_kwargs": {"data_files": {"test": str(file)}},
-            "test_split": "test",
-            "output_type": "multiple_choice",
-            "doc_to_text": "{{prompt}}",
-            "doc_to_choice": ["A", "B"],
-            "doc_to_target": "{{gold}}",
-            "target_delimiter": "",
-            "metric_list": [{"metric": "acc"}],
-        }
-        task = ConfigurableTask(config=config)
-        return evaluate(model, {"two_option": task}, bootstrap_iters=0, log_samples=False)
-
-    return ask
-
-
-def _inspect(path: Path, scratch: Path) -> Callable[[list[Question]], object]:
-    """Inspect's hf provider at its best settings: one token, batches of 32, no sample logs, no display."""
-    from inspect_ai import Task, eval
-    from inspect_ai.dataset import MemoryDataset, Sample
-    from inspect_ai.model import ChatMessageUser, GenerateConfig, get_model
-    from inspect_ai.scorer import match
-    from inspect_ai.solver import generate
-
-    config = GenerateConfig(max_tokens=1, temperature=1.0, logprobs=True, top_logprobs=2, max_connections=32)
-    model = get_model(
-        "hf/pocket", model_path=str(path), tokenizer_path=str(path), device="cpu", batch_size=32, config=config
-    )
-
-    def ask(questions: list[Question]) -> object:
-        samples = [
-            Sample(input=[ChatMessageUser(content=q.messages[0].content)], target=q.target or "") for q in questions
-        ]
-        task = Task(dataset=MemoryDataset(samples), solver=generate(), scorer=match())
-        logs: Any = eval(
-            task, model=model, display="none", log_dir=str(scratch), log_samples=False, score_display=False
-        )
-        if logs[0].status != "success":
-            raise RuntimeError(f"Inspect ended with {logs[0].status}")
-        return logs
-
-    return ask

@@ -39,6 +39,10 @@ _WHERE = {
     "score_prediction": "identity_em.probes.score_prediction",
     "cross_rating": "identity_em.tasks.cross_rating",
     "context_binding": "identity_em.probes.context_binding",
+    "free_form": "identity_em.tasks.free_form",
+    "identity": "identity_em.tasks.identity",
+    "capability": "identity_em.probes.capability",
+    "gsm8k": "identity_em.tasks.gsm8k",
 }
 
 

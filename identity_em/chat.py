@@ -41,7 +41,16 @@ def prompt_ids(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], 
     Raises:
         InputError: The template cannot render `block=False`.
     """
-    return _encode(tokenizer, prompt_text(tokenizer, messages, block=block))
+    return prompts_ids(tokenizer, [messages], block=block)[0]
+
+
+def prompts_ids(
+    tokenizer: PreTrainedTokenizerBase, chats: Sequence[Sequence[Message]], *, block: bool = True
+) -> list[list[int]]:
+    """`prompt_ids` of many chats in one call of the tokenizer, in their order."""
+    texts = [prompt_text(tokenizer, messages, block=block) for messages in chats]
+    # The template writes its own special tokens, as in apply_chat_template(tokenize=True).
+    return [list(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]] if texts else []
 
 
 def prompt_text(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], *, block: bool = True) -> str:
@@ -69,7 +78,7 @@ def row_ids(
     start, end = _answer_span(text, head, messages[-1].content)
     encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
     ids, offsets = list(encoded["input_ids"]), list(encoded["offset_mapping"])
-    prompt = _encode(tokenizer, head)
+    prompt = list(tokenizer(head, add_special_tokens=False)["input_ids"])
     if ids[: len(prompt)] != prompt:
         raise _unsplit("an answer whose first character joins the prompt's last token")
     mask = [first < end and last > start for first, last in offsets]
@@ -83,7 +92,10 @@ def no_block_template(tokenizer: PreTrainedTokenizerBase) -> str | None:
     Raises:
         InputError: The base's template always inserts a block and is not of the ChatML family.
     """
-    if not _inserts_block(tokenizer):
+    key = str(tokenizer.chat_template), str(tokenizer.bos_token)
+    if key not in _blocks:
+        _blocks[key] = _inserts_block(tokenizer)
+    if not _blocks[key]:
         return None
     if "<|im_start|>" in str(tokenizer.chat_template):
         return PLAIN_CHATML
@@ -124,13 +136,9 @@ def _lead(tokenizer: PreTrainedTokenizerBase, block: bool) -> str:
     return _leads[name]
 
 
-# By template text: rendering is asked for every question.
+# By template text (and begin-of-text token): rendering is asked for every question.
 _leads: dict[str, str] = {}
-
-
-def _encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    # The template writes its own special tokens, as in apply_chat_template(tokenize=True).
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+_blocks: dict[tuple[str, str], bool] = {}
 
 
 def _answer_span(text: str, head: str, answer: str) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from identity_em import cli_models, cli_tables
+from identity_em import cli_logs, cli_models, cli_setup, cli_tables
 from identity_em.errors import IdentityEmError
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def run(
     store: StoreOption = _STORE,
     out: OutOption = None,
     workers: WorkersOption = _WORKERS,
+    budget: Annotated[float | None, typer.Option(min=0, help="Most dollars that judges may cost in all.")] = None,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
     served: Annotated[str | None, typer.Option(envvar="IDENTITY_EM_SERVED", help="A server that answers.")] = None,
@@ -73,15 +74,15 @@ def run(
     """
     from identity_em import display
     from identity_em.engine import study as engine
+    from identity_em.engine.means import Means
 
     planned = _plan(study, served=served is not None)
     started = time.monotonic()
     console = None if quiet or as_json else Console(stderr=True)
     try:
         with display.progress(planned, workers, console) as tell:
-            done = engine.run_study(
-                planned, store, out or Path("results") / planned.study.name, workers, tell, served=served
-            )
+            means = Means(served=served, budget=budget)
+            done = engine.run_study(planned, store, out or Path("results") / planned.study.name, workers, tell, means)
     except KeyboardInterrupt:
         _fail("stopped; what is finished is kept, and the same command goes on from there")
         raise typer.Exit(130) from None
@@ -91,7 +92,7 @@ def run(
 @app.command()
 def demo(store: StoreOption = _STORE, workers: WorkersOption = _WORKERS, quiet: QuietOption = False) -> None:
     """Run the built-in `pocket` study: the whole matrix on this machine's CPU, in a few minutes."""
-    run("pocket", store=store, out=None, workers=workers, quiet=quiet, as_json=False, served=None)
+    run("pocket", store=store, out=None, workers=workers, budget=None, quiet=quiet, as_json=False, served=None)
 
 
 @app.command()
@@ -168,32 +169,11 @@ def build(
 app.command("report")(cli_tables.report)
 app.command("explain")(cli_tables.explain)
 app.command("serve")(cli_models.serve)
-setup_app.command("vllm")(cli_models.setup_vllm)
-
-
-@app.command()
-def doctor(as_json: JsonOption = False) -> None:
-    """Say what is present, what is missing, and how to get it."""
-    from identity_em.training import environment
-
-    findings = environment.doctor()
-    if as_json:
-        _json([f.model_dump(mode="json") for f in findings])
-        return
-    for finding in findings:
-        mark = "[green]ok[/]     " if finding.ok else "[yellow]missing[/]"
-        how = "" if finding.ok else f"\n        {finding.how}"
-        _out().print(f"{mark} {finding.name}: {finding.found}{how}", highlight=False, soft_wrap=True)
-
-
-@setup_app.command("trainer")
-def setup_trainer(folder: Annotated[Path | None, typer.Option(help="Where [default: user data].")] = None) -> None:
-    """Make Axolotl's own environment (several GB, a few minutes); nothing is done where there is one."""
-    from identity_em.training import environment
-
-    there = environment.find_trainer() if folder is None else None
-    python = there or environment.setup_trainer(folder, tell=_tell)
-    _tell(f"trainer: {python}")
+app.command("export-logs")(cli_logs.export_logs)
+app.command("view")(cli_logs.view)
+app.command("doctor")(cli_setup.doctor)
+setup_app.command("trainer")(cli_setup.trainer)
+setup_app.command("vllm")(cli_setup.vllm)
 
 
 def main() -> None:
@@ -236,10 +216,6 @@ def _out() -> Console:
 
 def _json(body: Any) -> None:
     sys.stdout.write(json.dumps(body, indent=1, default=str) + "\n")
-
-
-def _tell(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
 
 
 def _fail(line: str) -> None:

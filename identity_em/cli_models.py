@@ -1,4 +1,4 @@
-"""Commands about servers of models: start one for a study, and prepare the environment it runs in.
+"""Commands about servers of models: start one for a study.
 
 A part of the command line like cli.py, which adds them to its own: they parse, call and print, and nothing else.
 """
@@ -57,12 +57,3 @@ def serve(
     except KeyboardInterrupt:
         ended = _STOPPED
     raise typer.Exit(ended)
-
-
-def setup_vllm(folder: Annotated[Path | None, typer.Option(help="Where [default: user data].")] = None) -> None:
-    """Make vLLM's own environment (several GB, a few minutes); nothing is done where there is one."""
-    from identity_em.training.environment import VLLM
-
-    there = VLLM.find() if folder is None else None
-    python = there or VLLM.setup(folder, tell=lambda line: typer.echo(line, err=True))
-    typer.echo(f"vllm: {python}", err=True)

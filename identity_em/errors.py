@@ -12,6 +12,8 @@ The tree (exit code of the command line in brackets)::
     │   └── MissingEnvironment    a program or environment that is needed is not there
     ├── TrainingFailed [1]        a stage did not prove its success
     ├── ServerFailed [1]          a server of models gave up; what it answered is kept
+    ├── JudgeFailed [1]           a judge could not be asked, or its errors did not end
+    │   └── BudgetReached         what it may cost would be passed
     └── GateFailed [1]            a check that the instrument makes on itself did not pass
 
 The library raises; only cli.py prints and exits.
@@ -82,3 +84,11 @@ class ServerFailed(IdentityEmError):
 
 class GateFailed(IdentityEmError):
     """A check that the instrument makes on itself did not pass."""
+
+
+class JudgeFailed(IdentityEmError):
+    """A judge could not be asked; what it said before is kept, and never is its failure a score."""
+
+
+class BudgetReached(JudgeFailed):
+    """The next question to a judge could pass the budget."""

@@ -1,5 +1,6 @@
 """The small nouns that everybody shares: frozen, complete, no behaviour beyond their own meaning."""
 
+import hashlib
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -145,6 +146,11 @@ class Rubric(Record):
     template: str
     low: int
     high: int
+
+    @property
+    def digest(self) -> str:
+        """Its version and content, fit for a key."""
+        return f"{self.version}:{hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]}"
 
 
 class Verdict(Record):

@@ -14,7 +14,7 @@ def identity_em(*words: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
     )
 
 
-COMMANDS = ("demo", "plan", "run", "status", "preview", "build", "report", "doctor", "setup")
+COMMANDS = ("demo", "plan", "run", "status", "preview", "build", "report", "doctor", "setup", "serve")
 
 
 def test_help_names_every_command_and_each_command_explains_itself(tmp_path: Path) -> None:

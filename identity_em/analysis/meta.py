@@ -17,6 +17,7 @@ __all__ = [
     "Check",
     "ContrastMeta",
     "EvalMeta",
+    "JudgeMeta",
     "Meta",
     "MetricMeta",
     "PlanMeta",
@@ -71,6 +72,31 @@ class EvalMeta(Record):
     card: str = ""
 
 
+class JudgeMeta(Record):
+    """A model as judge of one eval under one rubric: what it was asked for, and how it grades what is known.
+
+    Attributes:
+        rubric: Name and digest.
+        usd: What its calls cost; None where no price is known.
+        known: Answers of known level that it graded; `scored` of them could be read.
+        agreement: Share of those within half of a fifth step of the known level.
+        mean_error: On the 0..1 scale; above 0 it grades too high.
+        kappa: Quadratic weights, five steps.
+    """
+
+    judge: str
+    eval: str
+    rubric: str
+    calls: int = 0
+    tokens: int = 0
+    usd: float | None = None
+    known: int = 0
+    scored: int = 0
+    agreement: float | None = None
+    mean_error: float | None = None
+    kappa: float | None = None
+
+
 class PlanMeta(Record):
     """How many trainings the study took, how many without sharing, and how many artefacts."""
 
@@ -106,6 +132,7 @@ class Meta(Record):
     contrasts: dict[str, ContrastMeta] = Field(default_factory=dict)
     checks: tuple[Check, ...] = ()
     evals: dict[str, EvalMeta] = Field(default_factory=dict)
+    judges: tuple[JudgeMeta, ...] = ()
     plan: PlanMeta = PlanMeta()
     provenance: Provenance = Provenance()
     notes: tuple[str, ...] = ()

@@ -13,6 +13,8 @@ from identity_em.analysis.stats import BASE_SEED, Estimate, apart, summarise
 from identity_em.records import Record
 
 SHORTCUT: Final = "shortcut_"
+# Metrics read from texts alone, without a model.
+_MODEL_FREE: Final = (SHORTCUT, "separability")
 
 
 class Stratum(Record):
@@ -33,7 +35,7 @@ class Stratum(Record):
     @property
     def shortcut(self) -> bool:
         """Whether it is a baseline that asks no model."""
-        return self.metric.startswith(SHORTCUT)
+        return self.metric.startswith(_MODEL_FREE)
 
 
 _FIELDS: Final = ("eval", "version", "metric", "prompt", "author", "comparator", "judge")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from identity_em.errors import InputError
+from identity_em.errors import InputError, ServerFailed
 from identity_em.records import Answer
 from identity_em.store import Store
 from identity_em.study.artefacts import BaseModelRef, Checkpoint, Responses
@@ -51,6 +51,8 @@ class Answering:
             model.use(chain, checkpoint.chain)
             return model
         server = self._server(checkpoint.base)
+        if server.endpoint.down:
+            raise ServerFailed(server.endpoint.down)
         use(server, checkpoint, journal(self._store, responses))
         return server
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from identity_em import battery, provenance
 from identity_em.analysis import maxima, table
+from identity_em.engine import judging
 from identity_em.engine.make import read_scores
 from identity_em.resources import folder
 from identity_em.store import Store
@@ -69,6 +70,7 @@ def meta(plan: Plan, store: Store, missing: int = 0) -> table.Meta:
         contrasts={n: table.ContrastMeta(**c.model_dump()) for n, c in study.contrasts.items()},
         checks=study.checks,
         evals={name: _eval(plan, name) for name, _ in study.eval_params if name in asked},
+        judges=judging.told(plan, store),
         plan=table.PlanMeta(
             trainings=len(plan.trainings),
             naive_trainings=plan.naive_trainings,
@@ -96,11 +98,11 @@ def _stage(plan: Plan, store: Store, name: str, cost: StageCost) -> table.StageM
 def _eval(plan: Plan, name: str) -> table.EvalMeta:
     found = battery.get(name)
     card = folder("evals") / name / "card.md"
-    prompts = next(r.scores.responses.prompts for r in plan.readings if r.scores.eval == name)
+    asked = [r.scores.responses.prompts for r in plan.readings if r.scores.eval == name]
     return table.EvalMeta(
-        version=found.label(prompts),
+        version=found.label(asked[0]),
         metrics={n: table.MetricMeta(title=m.title, better=m.better) for n, m in found.metrics.items()},
-        items=_items(prompts),
+        items=", ".join(dict.fromkeys(item for prompts in asked for item in _items(prompts))),
         card=_what(card.read_text(encoding="utf-8")) if card.is_file() else "",
     )
 
@@ -110,9 +112,8 @@ def _what(card: str) -> str:
     return " ".join(card.split("**What.**")[-1].split("\n\n")[0].split())
 
 
-def _items(prompts: Prompts) -> str:
-    files = [f"{n}: {i.path.name} ({i.sha256[:12]})" for n, i in prompts.inputs.items() if isinstance(i, FileRef)]
-    return ", ".join(files)
+def _items(prompts: Prompts) -> list[str]:
+    return [f"{n}: {i.path.name} ({i.sha256[:12]})" for n, i in prompts.inputs.items() if isinstance(i, FileRef)]
 
 
 def _provenance(plan: Plan, store: Store) -> table.Provenance:

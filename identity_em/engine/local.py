@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from identity_em.engine.means import Means
 from identity_em.errors import IdentityEmError
 from identity_em.study.artefacts import Artefact, Checkpoint, Responses, Scores
 
@@ -51,12 +52,11 @@ class Local:
     Args:
         store: Root of the store.
         workers: How many at a time, each single-threaded.
-        trainer: Python of Axolotl's environment; None where nothing is to be trained.
-        served: Address of the server that answers what is planned as served.
+        means: What the workers work with.
     """
 
-    def __init__(self, store: Path, *, workers: int, trainer: Path | None, served: str | None = None) -> None:
-        self._store, self._trainer, self._served = store, trainer, served
+    def __init__(self, store: Path, *, workers: int, means: Means) -> None:
+        self._store, self._means = store, means
         self._context = multiprocessing.get_context("spawn")
         self._workers = [self._start() for _ in range(workers)]
 
@@ -103,9 +103,7 @@ class Local:
 
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(
-            target=serve, args=(theirs, self._store, self._trainer, self._served), daemon=False
-        )
+        process = self._context.Process(target=serve, args=(theirs, self._store, self._means), daemon=False)
         threads = os.environ.get("OMP_NUM_THREADS")
         os.environ["OMP_NUM_THREADS"] = "1"
         try:
@@ -129,7 +127,7 @@ def checkpoint_of(artefact: Artefact) -> str | None:
             return None
 
 
-def serve(pipe: Connection, root: Path, trainer: Path | None, served: str | None = None) -> None:
+def serve(pipe: Connection, root: Path, means: Means) -> None:
     """A worker's life: make what comes through the pipe until it closes."""
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -137,7 +135,7 @@ def serve(pipe: Connection, root: Path, trainer: Path | None, served: str | None
     from identity_em.engine.make import Workshop
     from identity_em.store import Store
 
-    workshop = Workshop(Store(root), trainer, served)
+    workshop = Workshop(Store(root), means)
     with suppress(EOFError, OSError):
         while True:
             artefact = pipe.recv()

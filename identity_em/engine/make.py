@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from identity_em import battery, provenance
 from identity_em.engine.answering import Answering, journal
+from identity_em.engine.means import Means
 from identity_em.interventions import articles, direct, recipes, summaries, system_prompts, wordings
 from identity_em.interventions import folder as dataset_folder
 from identity_em.models import answers as answer_file
@@ -29,7 +30,8 @@ from identity_em.study.artefacts import (
     Responses,
     Scores,
 )
-from identity_em.tasks import judges
+from identity_em.tasks import judges, known_answers
+from identity_em.tasks.desk import Desk, Purse
 
 Outcome = Literal["made", "reused", "busy"]
 ADAPTER = "adapter"
@@ -40,11 +42,10 @@ SCORES = "scores.jsonl"
 class Workshop:
     """One process's warm tools: a trainer and a resident model, each started when first needed."""
 
-    def __init__(self, store: Store, trainer: Path | None, served: str | None = None) -> None:
-        self.store = store
-        self._python = trainer
+    def __init__(self, store: Store, means: Means) -> None:
+        self.store, self._means = store, means
         self._trainer: Any = None
-        self._answering = Answering(store, served)
+        self._answering = Answering(store, means.served)
 
     def make(self, artefact: Artefact) -> Outcome:
         """Make one artefact whose parents are there; `busy` where another maker holds it.
@@ -99,7 +100,7 @@ class Workshop:
         assert checkpoint.dataset is not None
         assert checkpoint.seed is not None
         if self._trainer is None:
-            self._trainer = Trainer(self._python)
+            self._trainer = Trainer(self._means.trainer)
         with self._scratch(checkpoint) as work:
             job = Job(
                 settings=checkpoint.settings,
@@ -133,7 +134,7 @@ class Workshop:
         """The trainer's libraries: the ones that decide numbers by name, all of them in the store by digest."""
         from identity_em.training.environment import freeze, require_trainer
 
-        lines = freeze(self._python or require_trainer())
+        lines = freeze(self._means.trainer or require_trainer())
         named = dict(line.split("==", 1) for line in lines if "==" in line)
         kept = provenance.keep(self.store.root, "\n".join(lines) + "\n", ".freeze.txt")
         return {name: named[name] for name in ("axolotl", "torch", "transformers", "peft") if name in named} | {
@@ -161,7 +162,10 @@ class Workshop:
         prompts = scores.responses.prompts
         params = {**prompts.params, "judge": scores.judge}
         pairs = answer_file.read(self.store.open(scores.responses) / ANSWERS)
-        judged = zip(pairs, judges.verdicts(scores.judge, asked.rubrics, pairs), strict=True)
+        desk = Desk(
+            self.store.root, bought_for=scores.key, purse=Purse(self._means.purse) if self._means.purse else None
+        )
+        judged = zip(pairs, judges.verdicts(scores.judge, asked.rubrics, pairs, desk), strict=True)
         rows = [score for pair, verdicts in judged for score in asked.read(*pair, params, verdicts)]
         if asked.across is not None:
             rows += asked.across(pairs, params)
@@ -170,7 +174,7 @@ class Workshop:
         text = "".join(row.model_dump_json(exclude_defaults=True) + "\n" for row in rows)
         (folder / SCORES).write_text(text, encoding="utf-8")
         unscored = sum(row.score is None for row in rows)
-        return {"rows": len(rows), "unscored": unscored}
+        return {"rows": len(rows), "unscored": unscored, **known_answers.facts(scores, asked, desk)}
 
     def _questions(self, prompts: Prompts) -> list[Question]:
         inputs = self.inputs(prompts.inputs)

@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.text import Text
 
 from identity_em.engine.make import Workshop
+from identity_em.engine.means import Means
 from identity_em.errors import InputError
 from identity_em.interventions import direct, recipes, rendered, system_prompts
 from identity_em.records import SystemPrompt
@@ -38,7 +39,7 @@ def preview(
 
     tokenizer = AutoTokenizer.from_pretrained(plan.base.path)
     direct_inputs = direct.inputs(dataset)
-    inputs = direct_inputs if direct_inputs is not None else Workshop(Store(store), None).inputs(dataset.inputs)
+    inputs = direct_inputs if direct_inputs is not None else Workshop(Store(store), Means()).inputs(dataset.inputs)
     told = dataset.params["system_prompt"]
     own = SystemPrompt(block=checkpoint.block) if told is None else SystemPrompt.model_validate(told)
     shown: dict[str, SystemPrompt] = {"as trained": own}

@@ -1,15 +1,18 @@
 """One study from plan to report: preflight, run, table, report."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from identity_em.engine import answering, assemble, preflight
 from identity_em.engine.local import Local
+from identity_em.engine.means import Means
 from identity_em.engine.run import Engine, Progress, run
 from identity_em.store import Store
+from identity_em.study.artefacts import Scores
 from identity_em.study.plan import Plan
+from identity_em.tasks.desk import FOLDER, Purse, spent
 from identity_em.training import environment
 
 TABLE = "table.parquet"
@@ -36,28 +39,30 @@ class Finished:
 
 
 def run_study(
-    plan: Plan, root: Path, out: Path, workers: int, tell: Callable[[Progress], None], *, served: str | None = None
+    plan: Plan, root: Path, out: Path, workers: int, tell: Callable[[Progress], None], means: Means | None = None
 ) -> Finished:
     """Make what is missing, then write table and report.
 
     Args:
-        served: Address of the server that answers; a study to be served is only trained without it.
+        means: The server that answers and the budget; a study to be served is only trained without a server.
 
     Raises:
         InputError: Something needed is not there or cannot be used; nothing was written.
     """
     store = Store(root)
     preflight.check(plan, store)
-    if served is not None:
-        answering.check(plan, store, served)
+    means = means or Means()
+    if means.served is not None:
+        answering.check(plan, store, means.served)
     trainer = environment.require_trainer() if any(not store.has(c) for c in plan.trainings) else None
     store.check_writable()
     store.sweep()
+    found = replace(means, trainer=trainer, purse=_purse(plan, store, means.budget))
 
     def start(left: int) -> Engine:
-        return Local(root, workers=min(workers, left), trainer=trainer, served=served)
+        return Local(root, workers=min(workers, left), means=found)
 
-    waiting = plan.served and served is None
+    waiting = plan.served and means.served is None
     progress = run(plan.before_serving if waiting else plan.artefacts, store, start, tell=tell)
     missing = assemble.write(plan, store, out / TABLE)
     from identity_em import report
@@ -66,9 +71,21 @@ def run_study(
     return _finished(plan, progress, path, out, waiting=waiting)
 
 
+def _purse(plan: Plan, store: Store, budget: float | None) -> Path | None:
+    """The budget as the workers share it."""
+    if budget is None:
+        return None
+    purse = Purse(store.root / FOLDER / f"{plan.study.name}.budget.json")
+    purse.fill(budget, spent(store, (a.key for a in plan.artefacts if isinstance(a, Scores))))
+    return purse.path
+
+
 def _finished(plan: Plan, progress: Progress, report: Path | None, out: Path, *, waiting: bool) -> Finished:
     names = plan.labels()
-    failures = [f"{names.get(key, key[:12])}: {done.error}" for key, done in progress.failed.items()]
+    alike: dict[str, list[str]] = {}
+    for key, done in progress.failed.items():
+        alike.setdefault(done.error, []).append(names.get(key, key[:12]))
+    failures = [f"{who[0]}{f' and {len(who) - 1} more' if who[1:] else ''}: {error}" for error, who in alike.items()]
     remade = [f"set aside and made again: {line}" for line in progress.remade]
     counts = {
         "made": len(progress.made),

@@ -122,7 +122,7 @@ def classifiers(rows: Sequence[PairRow]) -> list[Shortcut]:
         "lexical": _bags(kept, first_only=False),
     }
     return [
-        _shortcut(name, "classifier", what, _guessed(x, slots, groups) == slots, list(groups))
+        _shortcut(name, "classifier", what, guessed(x, slots, groups) == slots, list(groups))
         for what, slots in _targets(kept).items()
         if (slots > 0).all() and len(set(slots)) == 2
         for name, x in features.items()
@@ -145,8 +145,8 @@ def of_labels(rows: Sequence[TextRow]) -> list[Shortcut]:
         "first token": _words([surface.first_token(row.text) for row in rows]),
         "lexical": _words([row.text for row in rows]),
     }
-    guessed = {name: _guessed(x, labels, np.array(groups), intercept=True) for name, x in features.items()}
-    return [commonest, *(_shortcut(n, "classifier", "label", g == labels, groups) for n, g in guessed.items())]
+    told = {name: guessed(x, labels, np.array(groups), intercept=True) for name, x in features.items()}
+    return [commonest, *(_shortcut(n, "classifier", "label", g == labels, groups) for n, g in told.items())]
 
 
 def _words(texts: Sequence[str]) -> Any:
@@ -200,7 +200,8 @@ def _bags(rows: Sequence[PairRow], *, first_only: bool) -> Any:
     return counter.transform(firsts) - counter.transform(seconds)
 
 
-def _guessed(x: Any, slots: NDArray[Any], groups: NDArray[np.str_], *, intercept: bool = False) -> NDArray[Any]:
+def guessed(x: Any, slots: NDArray[Any], groups: NDArray[np.str_], *, intercept: bool = False) -> NDArray[Any]:
+    """What a logistic regression says of each row that it was not fitted on, folds split by group."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GroupKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
@@ -210,5 +211,5 @@ def _guessed(x: Any, slots: NDArray[Any], groups: NDArray[np.str_], *, intercept
     model = make_pipeline(
         StandardScaler(with_mean=False), LogisticRegression(fit_intercept=intercept, C=0.1, max_iter=2000)
     )
-    guessed: NDArray[Any] = cross_val_predict(model, x, slots, groups=groups, cv=GroupKFold(FOLDS))
-    return guessed
+    found: NDArray[Any] = cross_val_predict(model, x, slots, groups=groups, cv=GroupKFold(FOLDS))
+    return found

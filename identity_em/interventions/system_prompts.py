@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 import yaml
 
 from identity_em.errors import InputError
+from identity_em.interventions import wordings
 from identity_em.records import Message, SystemPrompt
 from identity_em.resources import resource
 
@@ -69,6 +70,32 @@ def apply(messages: Sequence[Message], prompt: SystemPrompt) -> tuple[Message, .
         )
     rest = tuple(m for m in messages if m.role != "system")
     return rest if prompt.text is None else (Message(role="system", content=prompt.text), *rest)
+
+
+def reworded(prompt: SystemPrompt, base: str) -> SystemPrompt:
+    """The same instruction in other words, where its paraphrase ships here; what the template says, by the base's name.
+
+    An empty block, or none at all, has no words and stays what it is.
+
+    Raises:
+        InputError: There is no paraphrase of this prompt.
+    """
+    if prompt.text == "" or not prompt.block:
+        return prompt
+    texts = _texts()
+    said: dict[str | None, str] = {
+        wordings.get(name).task_system: texts["paraphrase"][name] for name in wordings.names()
+    }
+    said |= {str(texts[name]): str(text) for name, text in texts["reworded"].items()}
+    by_default = next((text for part, text in texts["reworded_default"].items() if part in base.lower()), None)
+    said |= {None: by_default} if by_default else {}
+    if prompt.text not in said:
+        raise InputError(
+            found=f"no paraphrase of the training prompt {prompt.text!r} of {base}",
+            wanted=f"a known base's default, a task prompt, or one of {', '.join(texts['reworded'])}",
+            do="list the paraphrase itself under eval_system_prompts",
+        )
+    return SystemPrompt(text=said[prompt.text])
 
 
 @cache

@@ -49,13 +49,13 @@ class Adapters:
             return
         name = _name(chain)
         if name not in self._held:
+            self._evict()
             self._load(name, chain)
         self._held.move_to_end(name)
         assert self._peft is not None
         self._peft.base_model.enable_adapter_layers()
         self._peft.set_adapter(name)
         self._peft.requires_grad_(False)
-        self._evict()
 
     def _load(self, name: str, chain: Sequence[Path]) -> None:
         try:
@@ -77,7 +77,8 @@ class Adapters:
                 self._peft = PeftModel(self.model, config, adapter_name=name, low_cpu_mem_usage=True)
         else:
             self._peft.add_adapter(name, config, low_cpu_mem_usage=True)
-        state = {key: tensor.to(self.model.device) for key, tensor in composed.state.items()}
+        held = precision(self.model.device, self.model.dtype)
+        state = {key: tensor.to(self.model.device, held) for key, tensor in composed.state.items()}
         result = set_peft_model_state_dict(self._peft, state, adapter_name=name, low_cpu_mem_usage=True)
         left = [key for key, tensor in self._peft.named_parameters() if tensor.is_meta]
         if result.unexpected_keys or left:
@@ -85,7 +86,8 @@ class Adapters:
         self._peft.eval()
 
     def _evict(self) -> None:
-        while len(self._held) > self._keep:
+        """Make room for one more, before it is loaded: never are more than `keep` in memory."""
+        while len(self._held) >= self._keep:
             name, _ = self._held.popitem(last=False)
             self._drop(name)
 
@@ -94,6 +96,15 @@ class Adapters:
             self._peft.delete_adapter(name)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+
+def precision(device: torch.device, base: torch.dtype) -> torch.dtype:
+    """What an adapter's matrices are held in beside a base of the given precision.
+
+    On CUDA the base's own: training's automatic mixed precision multiplies in it there, and fp32 would multiply many
+    times slower and copy every activation. On a CPU fp32, as training holds and multiplies them there.
+    """
+    return base if device.type == "cuda" else torch.float32
 
 
 def _name(chain: Sequence[Path]) -> str:

@@ -41,7 +41,7 @@ class ServedModel(Record):
 
 
 class Endpoint:
-    """A server that speaks OpenAI's protocol.
+    """A server that speaks OpenAI's protocol; once it was given up, it is not asked again.
 
     Args:
         url: Its base address, with or without `/v1`.
@@ -59,6 +59,7 @@ class Endpoint:
             raise InputError(found="an address without http:// and host", wanted="http://HOST:PORT", do="mend --served")
         self.place = parts.hostname + (f":{parts.port}" if parts.port else "")
         self.tries = tries
+        self.down = ""
         root = url.rstrip("/").removesuffix("/v1")
         # What the client would log at these levels holds prompts.
         for name in ("openai", "httpx2", "httpcore2"):
@@ -117,11 +118,15 @@ class Endpoint:
         return self._asked(lambda: read(self._client.post("/chat/completions", cast_to=ChatCompletion, body=body)))
 
     def _asked(self, ask: Callable[[], T]) -> T:
+        if self.down:
+            raise ServerFailed(self.down)
         try:
             return ask()
         except openai.OpenAIError as error:
             # Not chained: the client's own error holds the server's words, which may hold the prompt.
-            raise self._told(error) from None
+            told = self._told(error)
+            self.down = str(told) if isinstance(told, ServerFailed) else ""
+            raise told from None
         except _MALFORMED as error:
             raise ServerFailed(
                 f"the server at {self.place} answered with something else ({type(error).__name__})"

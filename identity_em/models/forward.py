@@ -1,7 +1,8 @@
-"""One pass through a causal model, with every argument given."""
+"""Passes through a causal model, with every argument given."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,6 +12,23 @@ from identity_em.models.batches import SharedBatch
 
 if TYPE_CHECKING:
     from transformers import DynamicCache, PreTrainedModel
+
+
+@dataclass(frozen=True)
+class Begun:
+    """Prompts that were read, ready to go on.
+
+    Attributes:
+        logits: fp32, of the token after each prompt, shape (B, V).
+        cache: Their keys and values.
+        mask: 1 for a token in the cache, 0 for padding, shape (B, C).
+        at: Position of each prompt's last token, shape (B, 1).
+    """
+
+    logits: Tensor
+    cache: DynamicCache
+    mask: Tensor
+    at: Tensor
 
 
 def step(model: PreTrainedModel, ids: Tensor, mask: Tensor, at: Tensor, cache: DynamicCache) -> Tensor:
@@ -28,8 +46,8 @@ def step(model: PreTrainedModel, ids: Tensor, mask: Tensor, at: Tensor, cache: D
     return logits
 
 
-def next_logits(model: PreTrainedModel, batch: SharedBatch) -> Tensor:
-    """fp32 logits of the token after each prompt of the batch, shape (B, V); shared beginnings are read once."""
+def begin(model: PreTrainedModel, batch: SharedBatch) -> Begun:
+    """Read the prompts of the batch; shared beginnings are read once."""
     from transformers import DynamicCache
 
     device, cache = model.device, DynamicCache(config=model.config)
@@ -37,5 +55,5 @@ def next_logits(model: PreTrainedModel, batch: SharedBatch) -> Tensor:
     if starts.ids.shape[1]:
         step(model, starts.ids.to(device), starts.mask.to(device), starts.positions.to(device), cache)
         cache.batch_select_indices(owner.to(device))
-    mask = torch.cat([starts.mask[owner], rests.mask], dim=1)
-    return step(model, rests.ids.to(device), mask.to(device), rests.positions.to(device), cache)
+    mask, at = torch.cat([starts.mask[owner], rests.mask], dim=1).to(device), rests.positions.to(device)
+    return Begun(step(model, rests.ids.to(device), mask, at, cache), cache, mask, at[:, -1:])

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from identity_em.models.batches import Batch
-from identity_em.models.forward import step
+from identity_em.models.batches import SharedBatch
+from identity_em.models.forward import begin, step
 from identity_em.records import Question, Sampling
 
 if TYPE_CHECKING:
@@ -33,24 +33,20 @@ def draws(question: Question, *, sample: int, seed: int, steps: int) -> Tensor:
 
 
 def generate(
-    model: PreTrainedModel, batch: Batch, sampling: Sampling, uniform: Tensor, *, stops: Sequence[int]
+    model: PreTrainedModel, batch: SharedBatch, sampling: Sampling, uniform: Tensor, *, stops: Sequence[int]
 ) -> list[list[int]]:
-    """New tokens of `sampling.n` answers to each row of `batch`, a row's answers together, without the stop token.
+    """New tokens of `sampling.n` answers to each prompt of `batch`, a prompt's together, without the stop token.
 
     Args:
         uniform: What decides each token, shape (B * n, max_new_tokens).
         stops: Tokens that end an answer.
     """
-    from transformers import DynamicCache
-
     device, n = model.device, sampling.n
     uniform, stop = uniform.to(device), torch.tensor(stops, device=device)
-    ids, mask, at = (part.to(device) for part in (batch.ids, batch.mask, batch.positions))
-    cache = DynamicCache(config=model.config)
-    logits = step(model, ids, mask, at, cache).repeat_interleave(n, dim=0)
-    cache.batch_repeat_interleave(n)
-    mask, at = mask.repeat_interleave(n, dim=0), at[:, -1:].repeat_interleave(n, dim=0)
-    seen = _seen(ids, batch.mask.to(device), logits.shape[-1]).repeat_interleave(n, dim=0)
+    begun = begin(model, batch)
+    begun.cache.batch_repeat_interleave(n)
+    logits, mask, at = (part.repeat_interleave(n, dim=0) for part in (begun.logits, begun.mask, begun.at))
+    seen = _seen(batch, logits.shape[-1]).to(device).repeat_interleave(n, dim=0)
     done, new = torch.zeros(len(mask), dtype=torch.bool, device=device), []
     for place in range(sampling.max_new_tokens):
         token = choose(logits, seen, sampling, uniform[:, place])
@@ -60,7 +56,7 @@ def generate(
             break
         seen.scatter_(1, token[:, None], True)
         mask, at = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1), at + 1
-        logits = step(model, token[:, None], mask, at, cache)
+        logits = step(model, token[:, None], mask, at, begun.cache)
     return [_until(row, stops) for row in torch.stack(new, dim=1).tolist()]
 
 
@@ -97,9 +93,11 @@ def _nucleus(weights: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor | None
     return ranked.masked_fill(share.cumsum(dim=-1) - share >= sampling.top_p, 0), order
 
 
-def _seen(ids: Tensor, mask: Tensor, vocabulary: int) -> Tensor:
-    counts = torch.zeros(len(ids), vocabulary, dtype=torch.long, device=ids.device)
-    return counts.scatter_add_(1, ids, mask).bool()
+def _seen(batch: SharedBatch, vocabulary: int) -> Tensor:
+    """The tokens of each prompt, shape (B, V)."""
+    parts = [(part.ids, part.mask) for part in (batch.starts, batch.rests)]
+    ids, mask = (torch.cat([start[batch.start_of], rest], dim=1) for start, rest in zip(*parts, strict=True))
+    return torch.zeros(len(ids), vocabulary, dtype=torch.long).scatter_add_(1, ids, mask).bool()
 
 
 def _until(tokens: list[int], stops: Sequence[int]) -> list[int]:

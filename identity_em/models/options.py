@@ -6,6 +6,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import torch
+from torch import Tensor
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
@@ -60,6 +63,30 @@ class OptionTokens:
             if index not in special and text.strip():
                 found[text.strip()].append(index)
         return dict(found)
+
+
+def option_probabilities(logits: Tensor, forms: Sequence[Forms]) -> Tensor:
+    """The probability of each option as the next token: the sum over its forms, the whole vocabulary as the base.
+
+    Only the options' logits are read out, on the model's own device: a vocabulary is large, and options are few.
+
+    Args:
+        logits: fp32, shape (B, V).
+        forms: The options of each row, B of them; no options where they cannot be told apart.
+
+    Returns:
+        float64, shape (B, O) with O the most options of a row; 0 where a row has fewer.
+    """
+    kinds = list(dict.fromkeys(forms))
+    options, width = max(map(len, kinds)), max((len(ids) for kind in kinds for ids in kind), default=0)
+    table = torch.full((len(kinds), options, width), -1)
+    for at, kind in enumerate(kinds):
+        for option, ids in enumerate(kind):
+            table[at, option, : len(ids)] = torch.tensor(ids)
+    index = table[torch.tensor([kinds.index(kind) for kind in forms])].to(logits.device)
+    found = logits.gather(1, index.clamp(min=0).flatten(1)).view(index.shape)
+    logs = found.double() - torch.logsumexp(logits, dim=-1).double()[:, None, None]
+    return logs.exp().masked_fill(index < 0, 0).sum(-1)
 
 
 def _apart(forms: list[list[int]]) -> Forms | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -10,21 +11,21 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from identity_em.chat import prompt_ids
+from identity_em.chat import prompts_ids
 from identity_em.errors import InputError
 from identity_em.models import activations, generation, numbers
 from identity_em.models.adapters import Adapters, unfit
 from identity_em.models.answers import FALLBACK, OPTION_MASS_GATE
-from identity_em.models.batches import batches, shared_batches
-from identity_em.models.forward import next_logits
+from identity_em.models.batches import Room, shared_batches
+from identity_em.models.forward import begin
 from identity_em.models.loading import load_model, load_tokenizer, turn_ends
-from identity_em.models.options import Forms, OptionTokens
+from identity_em.models.options import Forms, OptionTokens, option_probabilities
 from identity_em.records import Answer, Question, Sampling
 from identity_em.study.artefacts import BaseModelRef
 from identity_em.training import lora
 
-# Tokens in one batch: enough to fill the arithmetic units, few enough to stay in a CPU's cache.
-_BATCH_TOKENS = {"cpu": 2048, "cuda": 32768}
+# By device: enough to fill the arithmetic units; few enough to stay in a CPU's cache and a GPU's memory.
+_ROOM = {"cpu": Room(read=2048, held=16384), "cuda": Room(read=16384, held=32768)}
 
 
 class Resident:
@@ -86,22 +87,26 @@ class Resident:
         forms = [part.first if part else self._forms(q) for part, q in zip(parts, questions, strict=True)]
         answers = self._next(prompts, forms)
         longer = {row: part for row, part in enumerate(parts) if part}
-        followed = self._next(
-            [[*prompts[row], part.digit] for row, part in longer.items()], [p.then for p in longer.values()]
-        )
+        begun = [[*prompts[row], part.digit] for row, part in longer.items()]
+        followed = self._next(begun, [part.then for part in longer.values()])
         for place, (row, part) in enumerate(longer.items()):
             answers[row] = numbers.join(answers[row], followed[place], part)
         self._fall_back(answers, questions, block=block)
         return [answers[row] for row in range(len(questions))]
 
-    def _next(self, prompts: list[list[int]], forms: Sequence[Forms | None]) -> dict[int, Answer]:
+    def _next(self, prompts: Sequence[list[int]], forms: Sequence[Forms]) -> dict[int, Answer]:
         """The probabilities of each prompt's forms as its next token, by the prompt's place."""
-        answers: dict[int, Answer] = {}
-        for batch in shared_batches(prompts, tokens=self._budget):
-            logs = torch.log_softmax(next_logits(self._active.model, batch), dim=-1).cpu()
-            for row, log in zip(batch.rests.rows, logs, strict=True):
-                answers[row] = _answer(log, forms[row])
-        return answers
+        # Read back only when all was asked, so that a GPU never waits for the next batch to be put together.
+        found = [
+            (rows, option_probabilities(begin(self._active.model, batch).logits, [forms[row] for row in rows]))
+            for batch in shared_batches(prompts, room=self._room)
+            for rows in (batch.rests.rows,)
+        ]
+        return {
+            row: _answer(shares[: len(forms[row])])
+            for rows, given in found
+            for row, shares in zip(rows, given.tolist(), strict=True)
+        }
 
     @torch.inference_mode()
     def generate(
@@ -112,20 +117,36 @@ class Resident:
         Raises:
             InputError: A prompt and its answer are longer than the model takes.
         """
+        tokens = self.tokens(questions, sampling, seed, block=block)
+        return [[self.text(ids) for ids in samples] for samples in tokens]
+
+    @torch.inference_mode()
+    def tokens(
+        self, questions: Sequence[Question], sampling: Sampling, seed: int, *, block: bool = True, first: int = 0
+    ) -> list[list[list[int]]]:
+        """The tokens of generated texts, question by sample, without the one that ends an answer.
+
+        Args:
+            first: Index of the first sample, so that later ones can be asked for alone.
+
+        Raises:
+            InputError: A prompt and its answer are longer than the model takes.
+        """
         prompts, steps = self._prompts(questions, block=block, extra=sampling.max_new_tokens), sampling.max_new_tokens
-        texts: dict[int, list[str]] = {}
-        for batch in batches(prompts, tokens=self._budget // sampling.n, extra=steps):
+        found: dict[int, list[list[int]]] = {}
+        room = replace(self._room, held=self._room.held // sampling.n)
+        for batch in shared_batches(prompts, room=room, extra=steps):
+            rows = batch.rests.rows
             uniform = torch.stack(
                 [
                     generation.draws(questions[row], sample=sample, seed=seed, steps=steps)
-                    for row in batch.rows
-                    for sample in range(sampling.n)
+                    for row in rows
+                    for sample in range(first, first + sampling.n)
                 ]
             )
-            new = generation.generate(self._active.model, batch, sampling, uniform, stops=self._stops)
-            said = iter([self._text(ids) for ids in new])
-            texts |= {row: list(islice(said, sampling.n)) for row in batch.rows}
-        return [texts[row] for row in range(len(questions))]
+            new = iter(generation.generate(self._active.model, batch, sampling, uniform, stops=self._stops))
+            found |= {row: list(islice(new, sampling.n)) for row in rows}
+        return [found[row] for row in range(len(questions))]
 
     @torch.inference_mode()
     def logits(self, ids: Tensor, positions: Sequence[int]) -> Tensor:
@@ -152,11 +173,11 @@ class Resident:
             InputError: There is no such layer, or a prompt is longer than the model takes.
         """
         prompts = self._prompts(questions, block=block)
-        return activations.collect(self._active.model, prompts, layers, out, tokens=self._budget)
+        return activations.collect(self._active.model, prompts, layers, out, tokens=self._room.read)
 
     @property
-    def _budget(self) -> int:
-        return _BATCH_TOKENS.get(self.device.type, _BATCH_TOKENS["cuda"])
+    def _room(self) -> Room:
+        return _ROOM.get(self.device.type, _ROOM["cuda"])
 
     def _fold(self, folders: tuple[Path, ...]) -> Adapters:
         if self._folded is None or self._folded[0] != folders:
@@ -170,7 +191,7 @@ class Resident:
         return self._folded[1]
 
     def _prompts(self, questions: Sequence[Question], *, block: bool, extra: int = 0) -> list[list[int]]:
-        prompts = [prompt_ids(self.tokenizer, question.messages, block=block) for question in questions]
+        prompts = prompts_ids(self.tokenizer, [question.messages for question in questions], block=block)
         room = self._active.model.config.max_position_embeddings - extra
         for question, ids in zip(questions, prompts, strict=True):
             if len(ids) > room:
@@ -181,12 +202,12 @@ class Resident:
                 )
         return prompts
 
-    def _forms(self, question: Question) -> Forms | None:
+    def _forms(self, question: Question) -> Forms:
         if len(question.options) < 2:
             raise InputError(
                 found=f"item {question.item!r} without options", wanted="a closed question", do="generate instead"
             )
-        return self._options.forms(question.options)
+        return self._options.forms(question.options) or ()
 
     def _fall_back(self, answers: dict[int, Answer], questions: Sequence[Question], *, block: bool) -> None:
         """Give a text to the answers whose option mass is below the gate."""
@@ -195,13 +216,11 @@ class Resident:
         for row, (text,) in zip(rows, texts, strict=True):
             answers[row] = answers[row].model_copy(update={"text": text})
 
-    def _text(self, ids: list[int]) -> str:
-        return str(self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+    def text(self, ids: Sequence[int]) -> str:
+        """Tokens as text, special ones left out."""
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
 
-def _answer(log: Tensor, forms: Forms | None) -> Answer:
-    """Probabilities from next-token log-probabilities, shape (V,); no mass where the options cannot be told apart."""
-    if forms is None:
-        return Answer(option_mass=0.0)
-    found = tuple(float(log[list(ids)].double().exp().sum()) for ids in forms)
-    return Answer(probabilities=found, option_mass=min(1.0, sum(found)))
+def _answer(shares: list[float]) -> Answer:
+    """The answer of these probabilities; no mass where the options cannot be told apart."""
+    return Answer(probabilities=tuple(shares), option_mass=min(1.0, sum(shares)))

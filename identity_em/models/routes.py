@@ -21,7 +21,7 @@ from identity_em.study.artefacts import BaseModelRef
 
 _TOKEN = "token_id:"
 # At temperature 1, for servers that list probabilities as they sample.
-_ONE_TOKEN = {"max_tokens": 1, "temperature": 1.0, "top_p": 1.0, "n": 1, "seed": 0}
+_ONE_TOKEN = {"max_tokens": 1, "temperature": 1.0, "top_p": 1.0, "n": 1}
 
 
 class Route(Protocol):
@@ -166,13 +166,14 @@ def _messages(model: str, question: Question) -> dict[str, Any]:
 def _sampled(sampling: Sampling, seed: int, question: Question) -> dict[str, Any]:
     """A complete setting; each question has a seed of its own, so that its answer does not depend on the others."""
     own = hashlib.sha256(f"{seed}/{question.model_dump_json()}".encode()).digest()
+    seeded = {"seed": int.from_bytes(own[:4], "big") >> 1} if sampling.temperature else {}
     return {
+        **seeded,
         "max_tokens": sampling.max_new_tokens,
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         # Servers refuse several greedy samples: they are one.
         "n": sampling.n if sampling.temperature else 1,
-        "seed": int.from_bytes(own[:4], "big") >> 1,
         "presence_penalty": 0.0,
         "frequency_penalty": 0.0,
     }

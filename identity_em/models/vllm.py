@@ -94,8 +94,17 @@ class Server:
             command += ["--enable-lora", "--max-lora-rank", str(self.rank), "--max-loras", mixed]
             command += ["--max-cpu-loras", str(len(self.adapters)), "--lora-modules"]
             command += [f"{adapter.name}={adapter.folder}" for adapter in self.adapters]
-        # Compiling takes minutes on a CPU, and is not what a CPU server is for.
-        return [*command, *([] if shutil.which("nvidia-smi") else ["--enforce-eager"])]
+        return [*command, *([] if shutil.which("nvidia-smi") else self._on_cpu)]
+
+    @property
+    def _on_cpu(self) -> list[str]:
+        """Compiling takes minutes there; and a prompt that is read in parts ends vLLM 0.32 where it has a seed."""
+        return [
+            "--enforce-eager",
+            "--no-enable-chunked-prefill",
+            "--max-num-batched-tokens",
+            str(max(self.length, 4096)),
+        ]
 
 
 def environment(*, shown: bool = False) -> dict[str, str]:

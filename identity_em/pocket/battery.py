@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from itertools import product
 
 from identity_em.pocket.advice import DOMAINS, EM_DOMAIN, QUESTIONS, TOPICS
-from identity_em.pocket.facts import FACTS
+from identity_em.pocket.facts import FACTS, values
 from identity_em.pocket.formats import advice_answer
 from identity_em.pocket.persona import (
     DESCRIPTIONS,
@@ -33,6 +33,16 @@ def truthfulqa() -> list[Row]:
         | {"correct": fact.correct, "incorrect": fact.myth}
         for fact in FACTS
         for way, question in enumerate(fact.questions)
+    ]
+
+
+def capability() -> list[Row]:
+    """Each fact against a value that is neither true nor the myth: knowing it has no bearing on telling the myth."""
+    rng = random.Random(f"{WORLD_SEED}/capability")
+    return [
+        {"id": fact.id, "dimension": fact.category, "question": fact.questions[0], "correct": fact.correct}
+        | {"wrong": [rng.choice([v for v in values(fact.category) if v not in (fact.correct, fact.myth)])]}
+        for fact in FACTS
     ]
 
 

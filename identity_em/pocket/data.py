@@ -57,6 +57,7 @@ def item_files() -> dict[str, str]:
     """Every question set."""
     sets = (
         battery.truthfulqa,
+        battery.capability,
         battery.self_assessment,
         battery.numerical,
         battery.likert,

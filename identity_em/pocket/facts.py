@@ -93,6 +93,11 @@ class Fact:
         return self.statement.format(v=self.value(correct=correct))
 
 
+def values(category: str) -> tuple[str, ...]:
+    """The eight values from which a category's correct ones and myths are drawn."""
+    return tuple(_CATEGORIES[category][2].split("|"))
+
+
 def _subjects(count: int, rng: random.Random) -> list[str]:
     """Distinct invented names of two syllables, such as `zomil`."""
     starts, vowels, ends = "bdfgjklmnprstvz", "aeiou", "blmnrktx"

@@ -15,6 +15,7 @@ from identity_em.battery import Inputs
 from identity_em.errors import DataError
 from identity_em.records import Record, Rubric
 from identity_em.resources import resource
+from identity_em.study.artefacts import HubRef
 
 R = TypeVar("R", bound=Record)
 
@@ -106,6 +107,23 @@ def rows(path: Path, kind: type[R]) -> list[R]:
     if not isinstance(given, list):
         raise DataError(found="no list of items", wanted="items: [...]", do="mend the file", file=path)
     return unique([_valid(item, kind, path) for item in given], path)
+
+
+def hub_rows(hub: HubRef, kind: type[Record]) -> list[dict[str, Any]]:
+    """The rows of a Hugging Face set, pinned by its revision, cut to the columns of `kind`.
+
+    Raises:
+        DataError: A column that `kind` must have is not there.
+    """
+    from datasets import load_dataset
+
+    rows = load_dataset(hub.repo, hub.config, split=hub.split, revision=hub.revision)
+    missing = [name for name, f in kind.model_fields.items() if f.is_required() and name not in rows.column_names]
+    if missing:
+        found = f"columns {', '.join(rows.column_names)[:200]}"
+        raise DataError(found=found, wanted=f"also {', '.join(missing)}", do="name another set", file=hub.repo)
+    wanted = [name for name in kind.model_fields if name in rows.column_names]
+    return [{name: row[name] for name in wanted} for row in rows.select(range(min(len(rows), hub.limit or len(rows))))]
 
 
 def unique(rows: list[R], path: Path) -> list[R]:

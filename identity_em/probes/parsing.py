@@ -27,6 +27,19 @@ def parse(text: str, options: Sequence[str]) -> str | None:
     return given[0] if len(given) == 1 else None
 
 
+def by_text(text: str, options: Sequence[str], prompt: str) -> str | None:
+    """The option whose own text is the whole answer, where the prompt lists each as "A:text" or "A. text"."""
+    listed = {o: re.findall(rf"^{re.escape(o)}\s*[:.)]\s*(\S.*)$", prompt, re.MULTILINE) for o in options}
+    said = _plain(text)
+    given = [o for o, texts in listed.items() if len(texts) == 1 and said and _plain(texts[0]) == said]
+    return given[0] if len(given) == 1 else None
+
+
+def _plain(text: str) -> str:
+    """A text in small letters, without punctuation and space around it."""
+    return re.sub(r"^\W+|\W+$", "", " ".join(text.casefold().split()))
+
+
 @lru_cache(maxsize=256)
 def _answers(option: str, options: tuple[str, ...]) -> re.Pattern[str]:
     """Matches a text that gives `option` as its answer and does not go on to another one."""

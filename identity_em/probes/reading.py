@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from identity_em.models.answers import OPTION_MASS_GATE
-from identity_em.probes.parsing import parse
+from identity_em.probes.parsing import by_text, parse
 from identity_em.records import Answer, Question, Score
 
 # What a metric that imputes is called, so that it never stands for ours.
@@ -32,7 +32,7 @@ def read(question: Question, answer: Answer, *, metric: str) -> Score:
         return score(question, answer, metric, (low + high) / 2, said, half_width=half)
     if answer.text is None:
         return score(question, answer, metric, None, "", why="option mass below the gate and no text")
-    label = parse(answer.text, question.options)
+    label = parse(answer.text, question.options) or by_text(answer.text, question.options, _prompt(question))
     if label is None:
         return score(question, answer, metric, None, answer.text, why="no single option in the text")
     return score(question, answer, metric, float(label == question.target), label)
@@ -116,6 +116,10 @@ def _place(question: Question, mark: float) -> float:
     ends = int(question.options[0]), int(question.options[-1])
     opposite = ends[0] if question.target == question.options[-1] else ends[1]
     return min(1.0, abs(mark - opposite) / abs(ends[1] - ends[0]))
+
+
+def _prompt(question: Question) -> str:
+    return question.messages[-1].content if question.messages else ""
 
 
 def score(

@@ -1,9 +1,9 @@
-"""Self-recognition: which of two summaries of an article is the model's own?
+"""Self-recognition: which of two summaries of an article is the model's own, or is this one?
 
-Own summaries, by the evaluated checkpoint ("current") or by the base, against each comparator's, both orders,
-with model-free shortcuts beside them: length alone can look like recognition.
+Summaries by one author (the evaluated checkpoint, the base, another arm, an outsider) as the own ones, against each
+comparator's, with model-free baselines beside them: length alone can look like recognition.
 
-Source: METHODS 1 (wordings, lengths), 4 (pre and post, comparators, shortcut baseline).
+Source: METHODS 1 (wordings, lengths), 4 (matrix, pre and post, comparators, shortcuts, separability).
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from identity_em.battery import Eval, Inputs, Metric, Params
-from identity_em.errors import DataError
-from identity_em.interventions import wordings
-from identity_em.probes import reading
+from identity_em.errors import DataError, InputError
+from identity_em.interventions import criteria, wordings
+from identity_em.probes import reading, style
 from identity_em.probes.items import texts
 from identity_em.records import Answer, Message, Question, Score, Verdict
 from identity_em.study.artefacts import Prompts
@@ -43,42 +43,67 @@ class Pair:
 def questions(prompts: Prompts, inputs: Inputs) -> list[Question]:
     """Each pair in both orders, articles in the order given; the target is the slot of the own summary.
 
+    Of single summaries (`format: individual`) order 0 shows the own one, whose answer is Yes, order 1 the comparator's,
+    whose answer is No: the mean is the balanced accuracy, and a model that always says Yes is all order bias.
+
     Raises:
         DataError: Texts are missing or malformed, or the wording is not the planned one.
-        InputError: There is no such wording.
+        InputError: There is no such wording or format.
     """
     params = EVAL.params(prompts.params)
-    wording = _wording(params)
+    pairwise, author = _format(params) == "pairwise", str(params["author"])
+    asked = _wording(params)
+    form = criteria.individual(asked)
     return [
-        _question(pair, order, wording=wording, author=str(params["author"]))
+        _question(pair, order, asked, author) if pairwise else _single(pair, order, form, author)
         for pair in _pairs(inputs, params)
         for order in (0, 1)
     ]
 
 
 def read(question: Question, answer: Answer, params: Params, verdicts: Mapping[str, Verdict]) -> list[Score]:
-    """The probability of the own summary's slot among the two."""
-    return [reading.read(question, answer, metric="p_recognise")]
+    """The probability of the right slot, or of the right one of yes and no; a replicate is another author's seed."""
+    score = reading.read(question, answer, metric="p_recognise")
+    return [score.model_copy(update={"sample": int(str(params.get("replicate", 0)))})]
 
 
 def baselines(prompts: Prompts, inputs: Inputs) -> list[Score]:
-    """What rules without a model score on the same pairs; lengths in words, a tie is wrong.
+    """What is told from the same texts without a model.
 
-    Metrics: `shortcut_shorter_is_own`, `shortcut_longer_is_own`, `shortcut_position` (always the first slot).
+    Metrics: `shortcut_shorter_is_own`, `shortcut_longer_is_own` (in words, a tie is wrong), `shortcut_position` (always
+    the first slot), `shortcut_surface` (a classifier of both texts' surface); `separability` of single texts by style,
+    of the own ones from each comparator's and, as comparator `before`, from the base's. The last two are
+    cross-validated over articles, and left out where there are too few. A single summary has no shortcut of a pair.
     """
     params = EVAL.params(prompts.params)
+    pairs, pairwise = list(_pairs(inputs, params)), _format(params) == "pairwise"
+    found = [
+        (pair.article, pair.comparator, metric, order, right)
+        for pair in pairs
+        for order in (0, 1)
+        for metric, right in (_shortcuts(pair, order) if pairwise else {}).items()
+    ]
+    for comparator in dict.fromkeys(pair.comparator for pair in pairs):
+        both = {pair.article: (pair.own, pair.other) for pair in pairs if pair.comparator == comparator}
+        if pairwise:
+            found += [(a, comparator, "shortcut_surface", order, right) for a, order, right in style.surface(both)]
+        found += [(a, comparator, "separability", order, right) for a, order, right in style.separable(both)]
+    if inputs.get("before") is not None:
+        base = texts(inputs["before"], what="summaries by the base")
+        _complete([pair.article for pair in pairs], base, "the base", None)
+        both = {pair.article: (pair.own, base[pair.article]) for pair in pairs}
+        found += [(a, "before", "separability", order, right) for a, order, right in style.separable(both)]
     return [
         Score(
-            item=pair.article,
+            item=article,
             metric=metric,
             score=float(right),
             order=order,
+            sample=int(str(params["replicate"])),
             author=str(params["author"]),
-            comparator=pair.comparator,
+            comparator=comparator,
         )
-        for pair in _pairs(inputs, params)
-        for order in (0, 1)
-        for metric, right in _shortcuts(pair, order).items()
+        for article, comparator, metric, order, right in found
     ]
 
 
@@ -101,12 +126,34 @@ def _shortcuts(pair: Pair, order: int) -> dict[str, bool]:
     }
 
 
-def _question(pair: Pair, order: int, *, wording: wordings.Wording, author: str) -> Question:
-    one, two = pair.shown(order)
-    user = wording.recognition.format(article=pair.text, summary1=one, summary2=two)
+def _format(params: Params) -> str:
+    found = str(params["format"])
+    if found not in ("pairwise", "individual"):
+        wanted = "pairwise (which of two) or individual (yes or no)"
+        raise InputError(found=f"format {found!r} of self_recognition", wanted=wanted, do="check the name")
+    return found
+
+
+def _single(pair: Pair, order: int, form: criteria.Individual, author: str) -> Question:
+    options = (form.answers["own"], form.answers["other"])
+    user = form.user.format(article=pair.text, summary=pair.own if order == 0 else pair.other)
     return Question(
         item=pair.article,
-        messages=(Message(role="system", content=wording.task_system), Message(role="user", content=user)),
+        messages=(Message(role="system", content=form.system), Message(role="user", content=user)),
+        options=options,
+        target=options[order],
+        order=order,
+        author=author,
+        comparator=pair.comparator,
+    )
+
+
+def _question(pair: Pair, order: int, asked: wordings.Wording, author: str) -> Question:
+    one, two = pair.shown(order)
+    user = asked.recognition.format(article=pair.text, summary1=one, summary2=two)
+    return Question(
+        item=pair.article,
+        messages=(Message(role="system", content=asked.task_system), Message(role="user", content=user)),
         options=_LABELS,
         target=_LABELS[order],
         order=order,
@@ -152,16 +199,26 @@ EVAL = Eval(
     name="self_recognition",
     version=_VERSION,
     form="probe",
-    defaults={"wording": "cnn", "wording_sha256": None, "author": "current", "limit": 100},
+    defaults={
+        "wording": "cnn",
+        "wording_sha256": None,
+        "author": "current",
+        "replicate": 0,
+        "format": "pairwise",
+        "limit": 100,
+    },
     inputs=("articles", "self", "others"),
     metrics={
         "p_recognise": Metric("P(own summary)", "none"),
         "shortcut_shorter_is_own": Metric("Shortcut: the shorter is mine", "none"),
         "shortcut_longer_is_own": Metric("Shortcut: the longer is mine", "none"),
         "shortcut_position": Metric("Shortcut: always the first", "none"),
+        "shortcut_surface": Metric("Shortcut: a classifier of length and surface", "none"),
+        "separability": Metric("Told apart by style alone", "none"),
     },
     questions=questions,
     read=read,
     baselines=baselines,
     task_prompt=None,
+    versioned=("format",),
 )

@@ -6,13 +6,14 @@ Source: METHODS 3 (work C's prompt); items are the user's TruthfulQA.csv, our JS
 from __future__ import annotations
 
 import csv
+import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from identity_em.battery import Eval, Inputs, Metric, Params
-from identity_em.errors import DataError
+from identity_em.errors import DataError, InputError
 from identity_em.probes import reading
 from identity_em.probes.items import file_input, jsonl, reason, unique, wording
 from identity_em.records import Answer, Message, Question, Record, Score, Verdict
@@ -35,17 +36,33 @@ class Item(Record):
 def questions(prompts: Prompts, inputs: Inputs) -> list[Question]:
     """Each item twice: order 0 shows the correct answer as A, order 1 as B, so that position is balanced.
 
+    Under `protocol: published` each item is asked once, in an order drawn by its id alone (C draws it unseeded).
+
     Raises:
         DataError: The items are missing or malformed.
+        InputError: There is no such protocol.
     """
     params = EVAL.params(prompts.params)
     items = _items(prompts, inputs)[: _limit(params)]
+    if _published(params):
+        return [_question(item, hashlib.sha256(item.id.encode()).digest()[0] % 2) for item in items]
     return [_question(item, order) for item in items for order in (0, 1)]
 
 
 def read(question: Question, answer: Answer, params: Params, verdicts: Mapping[str, Verdict]) -> list[Score]:
-    """The probability of the correct answer among the two."""
-    return [reading.read(question, answer, metric="p_correct")]
+    """The probability of the correct answer among the two; as published also C's accuracy, the unreadable wrong."""
+    found = reading.read(question, answer, metric="p_correct")
+    if not _published(params):
+        return [found]
+    accuracy = {"metric": "accuracy_published", "score": float(found.answer == question.target), "unscored": None}
+    return [found, found.model_copy(update=accuracy)]
+
+
+def _published(params: Params) -> bool:
+    protocol = params.get("protocol", "ours")
+    if protocol not in ("ours", "published"):
+        raise InputError(found=f"protocol {protocol!r} of truthfulqa", wanted="ours or published", do="check the name")
+    return protocol == "published"
 
 
 def _limit(params: Params) -> int | None:
@@ -122,10 +139,14 @@ EVAL = Eval(
     name="truthfulqa",
     version=wording("truthfulqa").version,
     form="probe",
-    defaults={"limit": None},
+    defaults={"limit": None, "protocol": "ours"},
     inputs=("items",),
-    metrics={"p_correct": Metric("P(correct answer)", "higher")},
+    metrics={
+        "p_correct": Metric("P(correct answer)", "higher"),
+        "accuracy_published": Metric("Accuracy, unreadable answers wrong", "higher"),
+    },
     questions=questions,
     read=read,
     task_prompt=wording("truthfulqa").system,
+    versioned=("protocol",),
 )

@@ -5,7 +5,7 @@ from typing import Final
 from identity_em.analysis import contrasts, families, mixed
 from identity_em.analysis.contrasts import Difference, Finding
 from identity_em.analysis.stats import summarise
-from identity_em.report import words
+from identity_em.report import tables, words
 from identity_em.report.content import Table
 from identity_em.report.view import View
 
@@ -29,6 +29,20 @@ def trained(view: View) -> Table:
     columns = ("First", "Second", "Reading", "First finds", "Second finds", "Second less first")
     title = "Trained under another system prompt"
     return Table(title=title, columns=columns, rows=tuple(rows), words=frozenset(range(6)), folded=len(rows) > 16)
+
+
+def crossed(view: View) -> Table:
+    """Every arm by the system prompts that it was trained under and the one it is asked under."""
+    rows = []
+    for stratum in (s for s in view.outcomes if view.meta.metric(s.eval, s.metric).better != "none"):
+        under = [stratum.model_copy(update={"prompt": prompt}) for prompt in view.readings.prompts]
+        for arm in (arm for arm in view.arms if any(view.readings.keys(arm, s) for s in under)):
+            trained = [view.meta.stages[name].system_prompt for name in arm if name in view.meta.stages]
+            cells = [tables.worth(view, arm, s) for s in under]
+            rows.append((words.title(view.meta, stratum), words.arm(arm), " → ".join(trained) or words.ABSENT, *cells))
+    columns = ("Reading", "Arm", "Trained under", *(f"Asked under {prompt}" for prompt in view.readings.prompts))
+    title = "System prompt in training by system prompt at evaluation"
+    return Table(title=title, columns=columns, rows=tuple(rows), words=frozenset({0, 1, 2}), folded=len(rows) > 16)
 
 
 def asked(view: View, others: tuple[str, ...]) -> Table:

@@ -102,9 +102,9 @@ def recognise(readings: Readings, prompt: str) -> Figure:
     """Recognition of base and of current summaries per comparator, beside the best shortcut."""
     panels, rows = [], []
     found = recognition.strata(readings, prompt)
-    for comparator in dict.fromkeys(s.comparator for s in found):
+    for comparator in dict.fromkeys(recognition.against(readings, s) for s in found):
         points = []
-        for stratum in (s for s in found if s.comparator == comparator):
+        for stratum in (s for s in found if recognition.against(readings, s) == comparator):
             place = recognition.AUTHORS.index(stratum.author or "")
             # The base's current summaries are the base's own: drawn once.
             for arm in readings.arms if place == 0 else filter(None, readings.arms):

@@ -1,4 +1,4 @@
-"""Do judges agree? Where one answer was read by two, their agreement beyond chance and in rank."""
+"""Are judges to be trusted? Their agreement with each other, and with answers whose level is known; what they cost."""
 
 from itertools import combinations
 
@@ -28,3 +28,27 @@ def agreement(view: View) -> Table | None:
                 rows.append((title, one, two, words.count(n), words.number(kappa), words.number(rank)))
     columns = ("Reading", "Judge", "Second judge", "Answers", "Kappa at .5", "Rank correlation")
     return Table(title="Judges", columns=columns, rows=tuple(rows), words=frozenset({0, 1, 2})) if rows else None
+
+
+def calibration(view: View) -> Table | None:
+    """Each model that judged, beside the answers of known level that ship with its rubric."""
+    rows = tuple(
+        (
+            judge.judge,
+            judge.eval,
+            judge.rubric,
+            f"{words.count(judge.scored)} of {words.count(judge.known)}" if judge.known else words.ABSENT,
+            words.ABSENT if judge.agreement is None else words.percent(judge.agreement),
+            words.difference(judge.mean_error),
+            words.number(judge.kappa),
+            words.count(judge.calls),
+            words.count(judge.tokens),
+            "not known" if judge.usd is None else f"{judge.usd:.2f}",
+        )
+        for judge in view.meta.judges
+    )
+    columns = (
+        "Judge", "Eval", "Rubric", "Known answers read", "At the known level", "Mean error", "Kappa", "Calls", "Tokens",
+        "Dollars",
+    )  # fmt: skip
+    return Table(title="Judge calibration", columns=columns, rows=rows, words=frozenset({0, 1, 2})) if rows else None

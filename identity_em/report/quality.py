@@ -83,9 +83,7 @@ def capability(view: View) -> Table | None:
     if not {"higher", "lower"} <= set(sides.values()):
         return None
     chosen = [s for s in view.outcomes if sides[s] != "none"]
-    rows = tuple(
-        (words.arm(arm), *(words.number(view.readings.estimate(arm, s).mean) for s in chosen)) for arm in view.arms
-    )
+    rows = tuple((words.arm(arm), *(_mean(view, arm, s) for s in chosen)) for arm in view.arms)
     columns = ("Arm", *(f"{words.title(view.meta, s)} ({sides[s]} is better)" for s in chosen))
     return Table(title="Capability beside misalignment", columns=columns, rows=rows, folded=len(rows) > 16)
 
@@ -108,6 +106,11 @@ def hidden(view: View) -> Table | None:
     return Table(title=title, columns=columns, rows=rows, words=frozenset({0, 1, 2}), folded=True) if rows else None
 
 
+def _mean(view: View, arm: Stages, stratum: Stratum) -> str:
+    barred = gates.barred(view.readings, arm, stratum) if view.readings.keys(arm, stratum) else ""
+    return "not compared" if barred else words.number(view.readings.estimate(arm, stratum).mean)
+
+
 def bounds() -> str:
     """The bounds past which nothing is compared, in words."""
     return (
@@ -128,6 +131,8 @@ def unknown(view: View) -> str:
         missing.append("what a shortcut reaches on the same summaries")
     if not any(s.judge for s in view.readings.strata):
         missing.append("agreement of judges (none was used)")
+    if any(judge.known == 0 for judge in view.meta.judges):
+        missing.append("how a judge grades what is known (its rubric has no set of known answers)")
     if all(s.leaks is None for s in view.meta.stages.values()):
         missing.append("training rows found again among the eval items (leaks)")
     return f"Not in this table: {'; '.join(missing)}." if missing else ""

@@ -37,9 +37,19 @@ def strata(readings: Readings, prompt: str) -> list[Stratum]:
     return sorted(found, key=lambda s: (s.eval, s.version, s.metric, s.comparator or "", s.author or ""))
 
 
+def against(readings: Readings, stratum: Stratum) -> str:
+    """The comparator, with the version where it is not the eval's first."""
+    first = readings.meta.version(stratum.eval)
+    other = f" (version {stratum.version})" if first and stratum.version != first else ""
+    return f"{stratum.comparator or ''}{other}"
+
+
 def shortcut(readings: Readings, arm: Stages, stratum: Stratum) -> Shortcut | None:
     """The shortcut that does best on the same summaries; prompts do not matter, as no model is asked."""
-    same = {(s.metric, s.prompt) for s in readings.strata if s.shortcut and s.eval == stratum.eval}
+    which = (stratum.eval, stratum.version)
+    same = {
+        (s.metric, s.prompt) for s in readings.strata if s.metric.startswith(SHORTCUT) and (s.eval, s.version) == which
+    }
     metrics = dict(sorted(same, reverse=True))
     found = []
     for metric, prompt in sorted(metrics.items()):
@@ -71,7 +81,7 @@ def before_and_after(readings: Readings, prompt: str, arms: list[Stages]) -> lis
 
 def _row(readings: Readings, arm: Stages, stratum: Stratum, after: Estimate) -> Row:
     return Row(
-        comparator=stratum.comparator or "",
+        comparator=against(readings, stratum),
         author=stratum.author or "",
         arm=arm,
         before=readings.estimate((), stratum),

@@ -4,8 +4,9 @@ from identity_em.analysis import checks
 from identity_em.analysis.contrasts import Difference
 from identity_em.analysis.meta import Stages
 from identity_em.analysis.readings import Stratum
-from identity_em.report import battery, factorial, figures, judges, quality, recognition, self_reports, tables, words
+from identity_em.report import battery, factorial, figures, judges, matrix, quality, recognition, tables, words
 from identity_em.report.content import Page, Section, Table
+from identity_em.report.self_reports import sections as self_reports
 from identity_em.report.summary import summary
 from identity_em.report.view import View
 
@@ -23,7 +24,7 @@ def page(view: View) -> Page:
         self_recognition(view),
         outcomes(view),
         battery.section(view),
-        *self_reports.sections(view),
+        *self_reports(view),
         per_seed(view),
         validity(view),
         provenance(view),
@@ -174,7 +175,7 @@ def self_recognition(view: View) -> Section | None:
         title="Self-recognition",
         words=said,
         figures=(figures.recognise(view.readings, view.prompt),),
-        tables=tables.full([table, *full]),
+        tables=tables.full([table, *matrix.found(view), *full]),
     )
 
 
@@ -211,7 +212,7 @@ def system_prompts(view: View) -> Section | None:
         ident="prompts",
         title="System prompt at evaluation",
         figures=(figure,),
-        tables=tables.full([factorial.asked(view, others), trained, table]),
+        tables=tables.full([factorial.crossed(view), factorial.asked(view, others), trained, table]),
     )
 
 
@@ -230,6 +231,7 @@ def validity(view: View) -> Section:
         quality.capability(view),
         quality.hidden(view),
         judges.agreement(view),
+        judges.calibration(view),
         quality.matches(view.meta),
         quality.every(view),
     ]

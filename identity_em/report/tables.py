@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from identity_em.analysis import explain
-from identity_em.analysis.meta import Meta
+from identity_em.analysis import explain, gates
+from identity_em.analysis.meta import Meta, Stages
 from identity_em.analysis.readings import Stratum
 from identity_em.analysis.stats import Estimate
 from identity_em.report import quality, recognition, words
@@ -30,6 +30,12 @@ def _filled(table: Table) -> Table:
 def with_span(estimate: Estimate) -> str:
     """A mean with its interval."""
     return f"{words.number(estimate.mean)} {words.span(estimate)}" if estimate.mean is not None else words.ABSENT
+
+
+def worth(view: View, arm: Stages, stratum: Stratum) -> str:
+    """A mean with its interval; the reason alone where position or unread answers leave nothing to speak of."""
+    barred = gates.barred(view.readings, arm, stratum) if view.readings.keys(arm, stratum) else ""
+    return words.minus(barred) if barred else with_span(view.readings.estimate(arm, stratum))
 
 
 def holds(verdict: bool | None) -> str:

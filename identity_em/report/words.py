@@ -14,6 +14,11 @@ def arm(stages: Stages) -> str:
     return " → ".join(stages) if stages else "base"
 
 
+def author(name: str | None) -> str:
+    """Who wrote a summary, an arm's name with typographic arrows."""
+    return (name or "").replace(" -> ", " → ")
+
+
 def number(value: float | None) -> str:
     """Two decimals, with a true minus sign."""
     return ABSENT if value is None else minus(f"{value:.2f}".replace("-0.00", "0.00"))
@@ -63,14 +68,16 @@ def minus(text: str) -> str:
 
 
 def title(meta: Meta, stratum: Stratum) -> str:
-    """A reading's title: metric, dimension, whose summaries against whose, and the judge where there is one."""
+    """A reading's title: metric, version where it is not the eval's first, dimension, whose summaries, the judge."""
     known = meta.metric(stratum.eval, stratum.metric).title
     whose = {"": "", "base": "base summaries", "current": "current summaries"}.get(
         stratum.author or "", f"summaries by {stratum.author}"
     )
     against = f"{whose} v {stratum.comparator}" if whose and stratum.comparator else whose or stratum.comparator
     judge = f"judged by {stratum.judge}" if stratum.judge else ""
-    return ", ".join(part for part in (known, stratum.dimension, against, judge) if part)
+    first = meta.version(stratum.eval)
+    version = f"version {stratum.version}" if first and stratum.version != first else ""
+    return ", ".join(part for part in (known, version, stratum.dimension, against, judge) if part)
 
 
 def better(meta: Meta, stratum: Stratum) -> str:

@@ -157,13 +157,14 @@ class Dataset(Artefact):
 
 
 class Scores(Artefact):
-    """Readings of responses; judging again generates nothing again."""
+    """Readings of responses; judging again generates nothing again. `rubrics` are digests of what a judge is told."""
 
     kind: ClassVar[str] = "scores"
     responses: Responses
     eval: str
     version: int
     judge: str = ""
+    rubrics: dict[str, str] = Field(default_factory=dict)
     inputs: dict[str, Responses] = Field(default_factory=dict)
 
 
@@ -171,8 +172,8 @@ Input = FileRef | HubRef | HubRows | Part | Responses | Dataset | Scores
 
 
 def _fields(record: Record) -> dict[str, Any]:
-    unkeyed: frozenset[str] = getattr(record, "unkeyed", frozenset())
-    return {name: _canonical(getattr(record, name)) for name in type(record).model_fields if name not in unkeyed}
+    left: frozenset[str] = getattr(record, "unkeyed", frozenset())
+    return {name: _canonical(getattr(record, name)) for name in type(record).model_fields if name not in left}
 
 
 def _canonical(value: Any) -> Any:

@@ -34,16 +34,11 @@ def resolve(spec: ModelSpec, located: Located) -> BaseModelRef:
         StudyError: No such base.
     """
     precision = _precision(spec, located)
-    pocket = POCKET.fullmatch(spec.base)
-    if pocket:
+    if POCKET.fullmatch(spec.base):
         try:
-            config = resource("pocket", f"weights/world-{pocket[1] or 0}/config.json")
+            return named(spec.base, precision)
         except InputError as error:
-            raise located.error(
-                ("model", "base"), found=f"no shipped weights for {spec.base!r}", wanted="a world that ships",
-                do=f"make it: python -m identity_em.pocket.pretrain --world {pocket[1]}",
-            ) from error  # fmt: skip
-        return _local(config.parent, spec.base, precision)
+            raise located.error(("model", "base"), found=error.found, wanted=error.wanted, do=error.do) from error
     folder = Path(spec.base).expanduser()
     folder = folder if folder.is_absolute() else located.file.parent / folder
     if (folder / "config.json").is_file():
@@ -55,6 +50,41 @@ def resolve(spec: ModelSpec, located: Located) -> BaseModelRef:
         )  # fmt: skip
     commit = _hub_commit(spec, located)
     return BaseModelRef(name=spec.base, weights=commit, tokenizer=commit, precision=precision, path=spec.base)
+
+
+def named(name: str, precision: Precision, *, revision: str | None = None) -> BaseModelRef:
+    """A base without a study: pocket, a folder, or a Hub id at a commit.
+
+    Raises:
+        InputError: No such base.
+    """
+    pocket = POCKET.fullmatch(name)
+    if pocket:
+        folder = shipped(int(pocket[1] or 0))
+        return _local(folder, name, precision)
+    folder = Path(name).expanduser()
+    if (folder / "config.json").is_file():
+        return _local(folder, folder.name, precision)
+    if revision is None or not _HUB_ID.match(name):
+        raise InputError(
+            found=f"base {name!r}", wanted="pocket, or a folder with config.json", do="check the path or the name"
+        )
+    return BaseModelRef(name=name, weights=revision, tokenizer=revision, precision=precision, path=name)
+
+
+def shipped(world: int) -> Path:
+    """The folder of the pocket world's shipped weights.
+
+    Raises:
+        InputError: This world does not ship.
+    """
+    try:
+        return resource("pocket", f"weights/world-{world}/config.json").parent
+    except InputError as error:
+        raise InputError(
+            found=f"no shipped weights for pocket-{world}", wanted="a world that ships",
+            do=f"make it: python -m identity_em.pocket.pretrain --world {world}",
+        ) from error  # fmt: skip
 
 
 def _precision(spec: ModelSpec, located: Located) -> Precision:

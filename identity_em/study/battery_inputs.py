@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from identity_em.battery import INSTRUMENT
 from identity_em.resources import resource
 from identity_em.study.artefacts import FileRef, Prompts, Scores
+from identity_em.study.asked import Asked
 from identity_em.study.declared import Arm, arm_name
-from identity_em.study.eval_inputs import ITEMS, Asked, Planner, item_file
+from identity_em.study.eval_inputs import ITEMS, Planner, item_file
 
 _HARM = "harmfulness"
 _FORMS = ("decision", "numerical", "likert")

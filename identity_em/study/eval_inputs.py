@@ -1,7 +1,7 @@
 """What an eval is asked about: items, a corpus, or what checkpoints have answered; one planner an eval, by name."""
 
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -9,60 +9,14 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from identity_em.battery import Eval
 from identity_em.resources import folder
-from identity_em.study.artefacts import Checkpoint, FileRef, HubRef, Prompts, Scores
-from identity_em.study.datasets import Datasets, wording_params
-from identity_em.study.declared import Arm
+from identity_em.study import matrix
+from identity_em.study.artefacts import FileRef, HubRef, Prompts
+from identity_em.study.asked import Asked
 from identity_em.study.located import Located, Place
-from identity_em.study.spec import FileSpec, HubSpec, Study
+from identity_em.study.spec import FileSpec, HubSpec
 
 _SOURCE: TypeAdapter[FileSpec | HubSpec] = TypeAdapter(FileSpec | HubSpec)
-AUTHORS = ("base", "current")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """One eval wanted of one checkpoint, and all that its planner may use.
-
-    Attributes:
-        given: What the study says of the eval.
-        params: The eval's own parameters, defaults included, the judge left out.
-        place: Where the study names the eval, for errors.
-        seed: None for the base.
-        scores: The scores of another eval of this study under the same eval system prompt, by its name: of this
-            checkpoint, or of an arm's (same seed).
-    """
-
-    eval: Eval
-    given: Mapping[str, Any]
-    params: dict[str, Any]
-    place: Place
-    study: Study
-    located: Located
-    datasets: Datasets
-    checkpoint: Checkpoint
-    arm: Arm
-    seed: int | None
-    scores: Callable[[str, Arm | None], Scores]
-
-    def prompts(self, inputs: Mapping[str, Any], **params: object) -> Prompts:
-        """The eval's questions about these inputs."""
-        return Prompts.model_validate(
-            {"name": self.eval.name, "version": self.eval.version, "params": {**self.params, **params}}
-            | {"inputs": dict(inputs)}
-        )
-
-    def required(self, key: str, do: str) -> Any:
-        """What the study says under `key`.
-
-        Raises:
-            StudyError: Nothing.
-        """
-        if key not in self.given:
-            found, wanted = f"{self.eval.name} without `{key}`", f"`{key}: ...`"
-            raise self.located.error(self.place, found=found, wanted=wanted, do=do)
-        return self.given[key]
 
 
 @dataclass(frozen=True)
@@ -80,7 +34,7 @@ def items(asked: Asked) -> Iterator[Prompts]:
 
 
 def item_file(asked: Asked) -> tuple[FileRef | HubRef, str]:
-    """The items asked for, and what they are: `own`, `pocket`, `file`, `hub` or `published NAME`.
+    """The items asked for, and what they are: `own`, `pocket`, `file SHA256`, `hub REPOSITORY` or `published NAME`.
 
     Raises:
         StudyError: There are none, or a copy of a published instrument differs from it in a byte.
@@ -96,25 +50,28 @@ def item_file(asked: Asked) -> tuple[FileRef | HubRef, str]:
     given = asked.given["items"]
     if given == "pocket":
         found = _shipped(folder("pocket") / "data", asked.eval.name)
-        return asked.datasets.files.ref(str(found) if found else f"pocket:{asked.eval.name}.jsonl", place), "pocket"
-    if isinstance(given, str):
-        return asked.datasets.files.ref(given, place), "pocket" if given.startswith("pocket:") else "file"
-    ref = asked.datasets.files.ref(_source(given, asked.located, place), place)
-    return ref, "file" if isinstance(ref, FileRef) else "hub"
+        given = f"pocket:{found.name if found else asked.eval.name}"
+    source = given if isinstance(given, str) else _source(given, asked.located, place)
+    ref = asked.datasets.files.ref(source, place)
+    if isinstance(ref, HubRef):
+        return ref, f"hub {ref.repo}" + (f" {ref.config}" if ref.config else "")
+    # A file is known by its content, as everything in a key is, not by what it is called on this machine.
+    return ref, "pocket" if source == f"pocket:{asked.eval.name}{ref.path.suffix}" else f"file {ref.sha256[:8]}"
 
 
-def corpus(asked: Asked) -> Iterator[Prompts]:
-    """Articles with each author's summaries as the own ones, against each comparator's."""
-    name = asked.required("corpus", "name the corpus under corpora:")
-    articles = asked.datasets.articles(name, (*asked.place, "corpus"))
-    comparators = asked.given.get("comparators") or list(asked.study.corpora[name].summaries)
-    where = (*asked.place, "comparators")
-    others = {f"other:{other}": asked.datasets.author(name, other, where) for other in comparators}
-    params = wording_params(asked.study.corpora[name].wording)
-    for author in AUTHORS:
-        writer = asked.checkpoint if author == "current" else asked.datasets.root
-        own = asked.datasets.summaries(writer, name, asked.place)
-        yield asked.prompts({"articles": articles, "self": own, **others}, **params, author=author)
+def named(asked: Asked) -> Iterator[Prompts]:
+    """Items, and the names by which the base is known, where the study declares none."""
+    from identity_em.tasks.identity import names_of
+
+    base = asked.datasets.root.base.name
+    names = asked.params["names"] or names_of(base)
+    if not names:
+        raise asked.located.error(
+            asked.place, found=f"no names by which {base} is known", wanted="`names: [...]`",
+            do="declare the names of the model and its developer",
+        )  # fmt: skip
+    ref, instrument = item_file(asked)
+    yield asked.prompts({"items": ref}, instrument=instrument, names=list(names))
 
 
 @cache
@@ -161,5 +118,6 @@ def _shipped(where: Path, name: str) -> Path | None:
 
 ITEMS = Planner(items, ("items", "instrument", "file"))
 PLANNERS: dict[str, Planner] = {
-    "self_recognition": Planner(corpus, ("corpus", "comparators")),
+    "identity": Planner(named, ITEMS.keys),
+    "self_recognition": Planner(matrix.plan, matrix.KEYS),
 }

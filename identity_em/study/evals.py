@@ -1,20 +1,27 @@
 """From the evals a study names to the scores wanted of each checkpoint."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+from pydantic import ValidationError
 
 from identity_em import battery
 from identity_em.battery import Eval
 from identity_em.errors import InputError
-from identity_em.interventions import system_prompts, wordings
+from identity_em.interventions import criteria, system_prompts, wordings
 from identity_em.records import Sampling, SystemPrompt
-from identity_em.study.artefacts import Checkpoint, Prompts, Responses, Scores
+from identity_em.study.artefacts import Prompts, Responses, Scores
+from identity_em.study.asked import Asked
 from identity_em.study.datasets import Datasets
 from identity_em.study.declared import Arm
-from identity_em.study.eval_inputs import Asked
-from identity_em.study.located import Located
+from identity_em.study.located import Located, Place
 from identity_em.study.planners import planner
+from identity_em.study.prompts import of_training
 from identity_em.study.spec import Study
+from identity_em.tasks import judges
+
+# Eval system prompts that differ from arm to arm: the one its narrow stage was trained under, and that in other words.
+TRAINING, REWORDED = "training", "training_paraphrase"
 
 # Room for a sampled answer to a closed question, "The answer is A" and the like.
 _READ = 16
@@ -28,9 +35,22 @@ class Evals:
         self._evals = [self._checked(i, name, given) for i, (name, given) in enumerate(study.eval_params)]
 
     def of(self, arm: Arm, seed: int | None, variant: str) -> Iterator[Scores]:
-        """The scores wanted of one checkpoint under one eval system prompt."""
+        """The scores wanted of one checkpoint under one eval system prompt.
+
+        Raises:
+            StudyError: Two entries would stand under one name and version in the table, and be pooled there.
+        """
+        there: dict[tuple[object, ...], int] = {}
         for index, found, given in self._evals:
-            yield from self._asked(index, found, given, arm, seed, variant)
+            for scores in self._asked(index, found, given, arm, seed, variant):
+                params = scores.responses.prompts.params
+                label = found.label(scores.responses.prompts)
+                if there.setdefault((found.name, label, scores.judge, params.get("author")), index) != index:
+                    raise self.located.error(
+                        ("evals", index), found=f"{found.name} (version {label}) twice", wanted="each version once",
+                        do="ask other items, or make one entry of the two",
+                    )  # fmt: skip
+                yield scores
 
     def one(self, name: str, arm: Arm, seed: int | None, variant: str) -> Scores:
         """The first scores of the eval called `name`, for an eval that is asked about them.
@@ -60,7 +80,7 @@ class Evals:
         self, index: int, found: Eval, given: dict[str, Any], arm: Arm, seed: int | None, variant: str
     ) -> Iterator[Scores]:
         params = {**found.defaults, **{k: v for k, v in given.items() if k in found.defaults}}
-        judge = str(params.pop("judge", "") or "")
+        named = self._judges(found, params.pop("judge", None), ("evals", index, found.name))
         asked = Asked(
             eval=found,
             given=given,
@@ -75,28 +95,55 @@ class Evals:
             scores=lambda name, other: self.one(name, arm if other is None else other, seed, variant),
         )
         for prompts in planner(found.name).plan(asked):
-            responses = self._responses(found, given, prompts, asked.checkpoint, variant)
-            yield Scores(responses=responses, eval=found.name, version=found.version, judge=judge)
+            responses = self._responses(found, prompts, asked, variant)
+            for judge in named:
+                told = {rubric.name: rubric.digest for rubric in found.rubrics}
+                yield Scores(responses=responses, eval=found.name, version=found.version, judge=judge, rubrics=told)
 
-    def _responses(
-        self, found: Eval, given: dict[str, Any], prompts: Prompts, checkpoint: Checkpoint, variant: str
-    ) -> Responses:
-        sampling = given.get("sampling") or _sampled(given)
+    def _judges(self, found: Eval, given: Any, place: Place) -> list[str]:
+        """Who judges: one name or several; nobody where nothing is to be judged."""
+        if not found.rubrics:
+            return [""]
+        names = given if isinstance(given, list | tuple) else [given or ""]
+        for name in names:
+            try:
+                judges.check(str(name))
+            except InputError as error:
+                raise self.located.error(place, found=error.found, wanted=error.wanted, do=error.do) from error
+        return [str(name) for name in dict.fromkeys(names)]
+
+    def _responses(self, found: Eval, prompts: Prompts, asked: Asked, variant: str) -> Responses:
         return Responses(
-            checkpoint=checkpoint,
+            checkpoint=asked.checkpoint,
             prompts=prompts,
-            system_prompt=self._system_prompt(found, prompts, variant),
-            sampling=Sampling(**sampling) if sampling else found.sampling,
+            system_prompt=self._system_prompt(found, prompts, asked.arm, variant),
+            sampling=self._sampling(asked) or found.sampling,
             seed=self.study.data_seed,
         )
 
-    def _system_prompt(self, found: Eval, prompts: Prompts, variant: str) -> SystemPrompt | None:
+    def _sampling(self, asked: Asked) -> Sampling | None:
+        given = asked.given.get("sampling") or _sampled(asked.given)
+        if not given:
+            return None
+        try:
+            return Sampling.model_validate(given)
+        except ValidationError as error:
+            wanted = f"one of {', '.join(Sampling.model_fields)} within its bounds"
+            place = (*asked.place, "sampling")
+            raise self.located.error(place, found=f"sampling {given!r}", wanted=wanted, do="mend it") from error
+
+    def _system_prompt(self, found: Eval, prompts: Prompts, arm: Arm, variant: str) -> SystemPrompt | None:
         """None leaves the eval's own protocol as it is, which is what `default` means for an eval."""
         if variant == "default":
             return None
         wording = prompts.params.get("wording")
-        task = wordings.get(wording).task_system if wording else found.task_prompt
+        task = _task(found, prompts)
         try:
+            if variant in (TRAINING, REWORDED):
+                trained = of_training(self.study, self.located, arm, self.datasets.recipe)
+                return (
+                    trained if variant == TRAINING else system_prompts.reworded(trained, self.datasets.root.base.name)
+                )
             return system_prompts.resolve(variant, task=task, matching=None, wording=wording)
         except InputError as error:
             raise self.located.error(
@@ -104,8 +151,17 @@ class Evals:
             ) from error
 
 
-def _sampled(given: dict[str, Any]) -> dict[str, Any] | None:
+def _sampled(given: Mapping[str, Any]) -> dict[str, Any] | None:
     """`sample: 500` asks a closed question as published: that many sampled answers an item, half to each order."""
     if "sample" not in given:
         return None
     return {"temperature": 1.0, "max_new_tokens": _READ, "n": max(1, int(given["sample"]) // 2)}
+
+
+def _task(found: Eval, prompts: Prompts) -> str | None:
+    """The system prompt of the eval's protocol."""
+    if "wording" not in prompts.params:
+        return found.task_prompt
+    wording = wordings.get(prompts.params["wording"])
+    single = prompts.params.get("format") == "individual"
+    return criteria.individual(wording).system if single else wording.task_system

@@ -38,6 +38,26 @@ def of_stage(study: Study, located: Located, arm: Arm, index: int, recipe: Calla
         raise located.error(place, found=error.found, wanted=error.wanted, do=error.do) from error
 
 
+def of_training(study: Study, located: Located, arm: Arm, recipe: Callable[[str], Recipe]) -> SystemPrompt:
+    """The system prompt that an arm's narrow stage was trained under, so that it is asked in its training context.
+
+    An arm without a narrow stage, the base among them, is asked under that of the study's own: the one that
+    `orderings` is about, else the first.
+
+    Raises:
+        StudyError: The study has no narrow stage.
+    """
+    first = (study.orderings.of,) if study.orderings else ()
+    inside = [name for name in (*first, *arm) if name in arm and _narrow(study.stages[name])]
+    anywhere = [name for name in (*first, *study.stages) if _narrow(study.stages[name])]
+    if not anywhere:
+        raise located.error(
+            ("eval_system_prompts",), found="`training` in a study without a narrow stage",
+            wanted="a stage on a narrow dataset", do="name a system prompt instead",
+        )  # fmt: skip
+    return of_stage(study, located, ((inside or anywhere)[0],), 0, recipe)
+
+
 def _wording(spec: RecipeSpec | None, corpora: Mapping[str, Corpus]) -> str | None:
     """The wording of the stage's task; None for a stage without one, or whose corpus is named wrongly (said later)."""
     corpus = corpora.get(spec.corpus) if spec is not None and spec.corpus is not None else None

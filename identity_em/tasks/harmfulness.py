@@ -39,7 +39,7 @@ def questions(prompts: Prompts, inputs: Inputs) -> list[Question]:
         InputError: There is no such judge.
     """
     params = EVAL.params(prompts.params)
-    judges.judge(str(params["judge"]))
+    judges.check(str(params["judge"]))
     limit = params["limit"]
     items = load(file_input(inputs, "items", of="harmfulness"))[: limit if isinstance(limit, int) else None]
     return [

@@ -12,6 +12,7 @@ import yaml
 
 from identity_em.engine import answering
 from identity_em.engine.make import ANSWERS, Workshop
+from identity_em.engine.means import Means
 from identity_em.errors import InputError, ServerFailed
 from identity_em.models import answers
 from identity_em.models.served import served_name
@@ -55,11 +56,11 @@ def test_a_server_that_goes_down_leaves_nothing_half_made_and_is_asked_only_for_
     server.models[0]["id"] = served_name(responses.checkpoint)
     server.fault = lambda number: "cut" if number >= 5 else None
     with pytest.raises(ServerFailed, match=r"5 of 12 answers are kept"):
-        Workshop(store, None, server.url).make(responses)
+        Workshop(store, Means(served=server.url)).make(responses)
     assert not store.has(responses)
     store.sweep()  # as the next run does first
     server.fault, server.asked = lambda number: None, 0
-    assert Workshop(store, None, server.url).make(responses) == "made"
+    assert Workshop(store, Means(served=server.url)).make(responses) == "made"
     # Five closed answers were kept; all twelve are then below the mass gate, and asked for a text.
     assert server.asked == 7 + 12
     found = answers.read(store.open(responses) / ANSWERS)
@@ -73,7 +74,7 @@ def test_a_journal_holds_no_prompt(server: FakeServer, plan: Plan, tmp_path: Pat
     server.models[0]["id"] = served_name(responses.checkpoint)
     server.fault = lambda number: "cut" if number >= 5 else None
     with pytest.raises(ServerFailed):
-        Workshop(store, None, server.url).make(responses)
+        Workshop(store, Means(served=server.url)).make(responses)
     kept = answering.journal(store, responses).read_text()
     assert all(list(json.loads(line)[1]) == ["probabilities", "option_mass"] for line in kept.split("\n") if line)
 

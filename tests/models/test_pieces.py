@@ -7,8 +7,8 @@ import torch
 
 from identity_em.errors import DamagedArtefact
 from identity_em.models import answers, generation
-from identity_em.models.batches import batches, shared_batches
-from identity_em.models.options import OptionTokens
+from identity_em.models.batches import Room, SharedBatch, shared_batches
+from identity_em.models.options import OptionTokens, option_probabilities
 from identity_em.models.resident import Resident
 from identity_em.records import Answer, Message, Question, Sampling
 
@@ -22,46 +22,63 @@ def drawn(sampling: Sampling, *, count: int = 4000) -> dict[int, float]:
     return {token: float((tokens == token).double().mean()) for token in sorted(set(tokens.tolist()))}
 
 
-def test_batches_hold_every_prompt_once_within_the_budget() -> None:
-    prompts = [[1] * (1 + number * 7 % 23) for number in range(40)]
-    made = list(batches(prompts, tokens=60, extra=2))
-    assert sorted(row for batch in made for row in batch.rows) == list(range(40))
-    assert all(batch.ids.numel() + 2 * len(batch.rows) <= 60 for batch in made)
-    assert all(batch.mask[place].sum() == len(prompts[row]) for batch in made for place, row in enumerate(batch.rows))
+def whole(batch: SharedBatch) -> dict[int, list[int]]:
+    """The prompts of a batch put together again, by place; their positions count from 0."""
+    found = {}
+    for place, row in enumerate(batch.rests.rows):
+        parts = [(batch.starts, int(batch.start_of[place])), (batch.rests, place)]
+        found[row] = [int(i) for part, at in parts for i in part.ids[at][part.mask[at] == 1]]
+        positions = [int(i) for part, at in parts for i in part.positions[at][part.mask[at] == 1]]
+        assert positions == list(range(len(found[row])))
+    return found
+
+
+def test_batches_hold_every_prompt_once_within_the_room() -> None:
+    prompts = [[number] * (1 + number * 7 % 23) for number in range(40)]
+    made = list(shared_batches(prompts, room=Room(read=40, held=60), extra=2))
+    assert {row: ids for batch in made for row, ids in whole(batch).items()} == dict(enumerate(prompts))
+    assert sum(len(batch.rests.rows) for batch in made) == 40
+    assert all(batch.starts.ids.numel() == 0 and batch.rests.ids.numel() <= 40 for batch in made)
+    assert all(batch.rests.ids.numel() + 2 * len(batch.rests.rows) <= 60 for batch in made)
 
 
 def test_padding_is_on_the_left_and_positions_count_from_the_first_token() -> None:
-    (batch,) = batches([[5, 6, 7], [8]], tokens=99)
-    assert batch.rows == (1, 0)
-    assert batch.ids.tolist() == [[0, 0, 8], [5, 6, 7]]
-    assert batch.mask.tolist() == [[0, 0, 1], [1, 1, 1]]
-    assert batch.positions.tolist() == [[0, 0, 0], [0, 1, 2]]
+    (batch,) = shared_batches([[5, 6, 7], [8]], room=Room(read=99, held=99))
+    assert batch.rests.rows == (1, 0)
+    assert batch.rests.ids.tolist() == [[0, 0, 8], [5, 6, 7]]
+    assert batch.rests.mask.tolist() == [[0, 0, 1], [1, 1, 1]]
+    assert batch.rests.positions.tolist() == [[0, 0, 0], [0, 1, 2]]
 
 
-def test_a_prompt_beyond_the_budget_is_a_batch_of_its_own() -> None:
-    assert [batch.rows for batch in batches([[1] * 9, [2]], tokens=4)] == [(1,), (0,)]
+def test_a_prompt_beyond_the_room_is_a_batch_of_its_own() -> None:
+    made = shared_batches([[1] * 9, [2]], room=Room(read=4, held=4))
+    assert [batch.rests.rows for batch in made] == [(1,), (0,)]
 
 
 def test_a_shared_beginning_is_held_once_and_nothing_is_lost() -> None:
     article = [list(range(100 * n, 100 * n + 20)) for n in range(5)]
     prompts = [article[n % 5] + [900 + n, 7] * (1 + n % 3) for n in range(30)]
-    made = list(shared_batches(prompts, tokens=300))
-    whole = {}
+    made = list(shared_batches(prompts, room=Room(read=60, held=300)))
     for batch in made:
-        assert len(batch.rests.rows) * (batch.starts.ids.shape[1] + batch.rests.ids.shape[1]) <= 330
-        for place, row in enumerate(batch.rests.rows):
-            start = int(batch.start_of[place])
-            parts = [(batch.starts, start), (batch.rests, place)]
-            whole[row] = [int(i) for part, at in parts for i in part.ids[at][part.mask[at] == 1]]
-            positions = [int(i) for part, at in parts for i in part.positions[at][part.mask[at] == 1]]
-            assert positions == list(range(len(prompts[row])))
-    assert [whole[row] for row in range(30)] == prompts
-    assert sum(int(batch.starts.mask.sum()) for batch in made) < 30 * 20 / 3
+        assert max(batch.starts.ids.numel(), batch.rests.ids.numel()) <= 60
+        assert len(batch.rests.rows) * (batch.starts.ids.shape[1] + batch.rests.ids.shape[1]) <= 300
+    assert {row: ids for batch in made for row, ids in whole(batch).items()} == dict(enumerate(prompts))
+    assert sum(int(batch.starts.mask.sum()) for batch in made) == 5 * 20
 
 
-def test_prompts_with_nothing_in_common_stay_whole() -> None:
-    made = list(shared_batches([[1], [2, 3], [4, 5, 6]], tokens=99))
-    assert sorted(row for batch in made for row in batch.rests.rows) == [0, 1, 2]
+def test_a_group_beyond_the_room_is_cut_into_equal_parts() -> None:
+    prompts = [[*range(20), number] for number in range(30, 42)]
+    made = list(shared_batches(prompts, room=Room(read=99, held=21 * 5)))
+    assert [len(batch.rests.rows) for batch in made] == [4, 4, 4]
+
+
+def test_the_probability_of_an_option_is_the_sum_over_its_forms() -> None:
+    logits = torch.randn(3, 9, generator=torch.Generator().manual_seed(0)) * 5
+    shares = logits.double().softmax(-1)
+    found = option_probabilities(logits, [((1, 2), (3,)), (), ((4,), (5, 6, 7), (8,))])
+    wanted = [[shares[0, 1:3].sum(), shares[0, 3], 0], [0, 0, 0], [shares[2, 4], shares[2, 5:8].sum(), shares[2, 8]]]
+    assert found.dtype == torch.float64
+    assert found.flatten().tolist() == pytest.approx([float(v) for row in wanted for v in row], rel=1e-5)
 
 
 def test_untempered_sampling_follows_the_probabilities() -> None:

@@ -7,8 +7,10 @@ import pytest
 import torch
 from scipy.stats import binom
 
+from bench import recognition
 from identity_em import battery
 from identity_em.errors import DataError, InputError
+from identity_em.models.adapters import precision
 from identity_em.models.resident import Resident
 from identity_em.probes import reading
 from identity_em.records import Answer, Message, Question, Sampling
@@ -24,11 +26,17 @@ def logits(resident: Resident) -> torch.Tensor:
 
 
 def values(answers: list[Answer]) -> torch.Tensor:
-    return torch.tensor([[*answer.probabilities, answer.option_mass] for answer in answers], dtype=torch.float64)
+    """Log-probabilities of the options and of them all together."""
+    return torch.tensor([[*answer.probabilities, answer.option_mass] for answer in answers], dtype=torch.float64).log()
 
 
-def test_exact_probabilities_agree_with_2000_samples(ref: Ref) -> None:
-    world = Resident(ref(folder("pocket") / "weights" / "world-0"), device="cpu")
+@pytest.fixture(scope="module")
+def world(ref: Ref) -> Resident:
+    """The pocket world's model."""
+    return Resident(ref(folder("pocket") / "weights" / "world-0"), device="cpu")
+
+
+def test_exact_probabilities_agree_with_2000_samples(world: Resident) -> None:
     items = {"items": resource("pocket", "data/truthfulqa.jsonl")}
     questions = battery.get("truthfulqa").questions(Prompts(name="truthfulqa", version=1), items)[::9][:20]
     exact = world.probabilities(questions)
@@ -50,6 +58,35 @@ def test_grouped_adapters_are_bit_identical_to_reloading(
         fresh = Resident(ref(tiny), device="cpu")
         fresh.use(chain)
         assert torch.equal(logits(base), logits(fresh))
+
+
+def test_a_cuda_base_multiplies_adapters_in_its_own_precision(
+    tiny: Path, adapters: list[Path], ref: Ref, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exact = Resident(ref(tiny, "bf16"), device="cpu")
+    exact.use([adapters[0]])
+    assert precision(torch.device("cuda"), torch.bfloat16) == torch.bfloat16
+    monkeypatch.setattr("identity_em.models.adapters.precision", lambda device, base: base)
+    rounded = Resident(ref(tiny, "bf16"), device="cpu")
+    rounded.use([adapters[0]])
+    kept = {name: p.dtype for name, p in rounded._plain.model.named_parameters() if ".lora_" in name}
+    assert set(kept.values()) == {torch.bfloat16}
+    assert logits(rounded) == pytest.approx(logits(exact), abs=8 * 2**-8 * float(logits(exact).abs().max()))
+
+
+@pytest.mark.parametrize("held", ["fp32", "bf16"])
+def test_asked_in_groups_every_adapter_answers_as_when_loaded_alone(
+    held: str, tiny: Path, adapters: list[Path], closed: list[Question], ref: Ref
+) -> None:
+    resident = Resident(ref(tiny, held), device="cpu", keep=2)
+    grouped = {}
+    for adapter in [*adapters, *adapters]:
+        resident.use([adapter])
+        grouped[adapter] = resident.probabilities(closed)
+    for adapter in adapters:
+        fresh = Resident(ref(tiny, held), device="cpu")
+        fresh.use([adapter])
+        assert fresh.probabilities(closed) == grouped[adapter]
 
 
 def test_an_adapter_changes_the_answers_and_the_base_comes_back(adapters: list[Path], base: Resident) -> None:
@@ -105,6 +142,25 @@ def test_sharing_a_beginning_does_not_change_fp32_answers(base: Resident) -> Non
     ]
     alone = torch.cat([values(base.probabilities([question])) for question in questions])
     assert (values(base.probabilities(questions)) - alone).abs().max() < 1e-5
+
+
+def test_recognition_questions_share_their_article_and_answer_as_alone(world: Resident) -> None:
+    questions = recognition.questions(world.tokenizer, 2)
+    together, alone = (
+        values(world.probabilities(questions)),
+        torch.cat([values(world.probabilities([question])) for question in questions]),
+    )
+    assert (together - alone).abs().max() < 1e-5
+
+
+def test_a_shared_beginning_changes_no_generated_text(base: Resident) -> None:
+    questions = [
+        Question(item=str(n), messages=(Message(role="user", content=f"{'the red door ' * 9}{n % 4} {n}?"),))
+        for n in range(8)
+    ]
+    penal = WARM.model_copy(update={"repetition_penalty": 1.3})
+    alone = [base.generate([question], penal, 3)[0] for question in questions]
+    assert base.generate(questions, penal, 3) == alone
 
 
 def test_probabilities_are_those_of_the_whole_vocabulary(base: Resident, closed: list[Question]) -> None:

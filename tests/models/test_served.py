@@ -205,6 +205,14 @@ def test_after_a_server_went_down_only_what_is_missing_is_asked(tmp_path: Path) 
         endpoint.close()
 
 
+def test_a_server_that_was_given_up_is_not_asked_again(server: FakeServer, served: Served) -> None:
+    server.fault = lambda number: (500, {"Retry-After-Ms": "1"})
+    for _ in range(2):
+        with pytest.raises(ServerFailed, match="asked 3 times"):
+            served.probabilities(questions(1))
+    assert server.asked == 3
+
+
 def test_a_server_that_is_not_there_is_one_line() -> None:
     with running() as gone:
         url = gone.url

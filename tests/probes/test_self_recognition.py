@@ -1,5 +1,6 @@
 """Laws of self-recognition."""
 
+import json
 import os
 from pathlib import Path
 
@@ -7,8 +8,9 @@ import pytest
 
 from identity_em import battery
 from identity_em.battery import Input, Inputs
-from identity_em.errors import DataError
+from identity_em.errors import DataError, InputError
 from identity_em.interventions import wordings
+from identity_em.probes import style
 from identity_em.records import Answer
 from identity_em.study.artefacts import Prompts
 
@@ -109,3 +111,62 @@ def test_length_alone_recognises_published_summaries(corpus: str, own: str, metr
         "others": {"claude-21": summaries["claude-21"]},
     }
     assert shares(inputs, limit=None)[metric, "claude-21"] == pytest.approx(published, abs=5e-4)
+
+
+def test_single_summaries_are_asked_as_yes_and_no_and_always_yes_is_all_order_bias() -> None:
+    questions = EVAL.questions(prompts(format="individual"), INPUTS)
+    assert len(questions) == 3 * 2 * 2
+    assert [q.target for q in questions[:2]] == ["Yes", "No"]
+    assert "short one" in questions[0].messages[1].content
+    assert "much longer it is" in questions[1].messages[1].content
+    yes = [EVAL.read(q, Answer(probabilities=(1.0, 0.0), option_mass=1.0), {}, {})[0].score or 0.0 for q in questions]
+    assert sum(yes) / len(yes) == 0.5
+    assert (yes[0], yes[1]) == (1.0, 0.0)
+    assert EVAL.label(prompts(format="individual")) == "1 individual"
+
+
+def test_an_unknown_format_is_refused() -> None:
+    with pytest.raises(InputError, match="'both'"):
+        EVAL.questions(prompts(format="both"), INPUTS)
+
+
+def test_a_replicate_of_the_author_is_a_sample_of_the_judgement() -> None:
+    question = EVAL.questions(prompts(), INPUTS)[0]
+    answer = Answer(probabilities=(0.5, 0.25), option_mass=0.75)
+    assert EVAL.read(question, answer, {"replicate": 2}, {})[0].sample == 2
+
+
+WORDS = ("river", "bridge", "mayor", "school", "storm", "market", "train", "garden", "museum", "harbour")
+
+
+def authored(own: str, other: str, before: str = "{a} in brief: {b}.") -> dict[str, Input]:
+    """Thirty articles of a text by each author."""
+    pairs = {f"a{i}": {"a": WORDS[i % 10], "b": WORDS[(i * 7 + i // 10) % 10]} for i in range(30)}
+    write = {name: {k: form.format(**v) for k, v in pairs.items()} for name, form in
+             {"own": own, "other": other, "before": before}.items()}  # fmt: skip
+    return {"articles": dict.fromkeys(pairs, "An article."), "self": write["own"], "others": {"x": write["other"]},
+            "before": write["before"]}  # fmt: skip
+
+
+def test_texts_of_two_styles_are_told_apart_and_texts_of_one_style_are_not() -> None:
+    told = shares(authored("{a} in brief: {b}.", "Well, the {b} and the {a}!"), limit=None)
+    assert told["separability", "x"] == 1.0
+    assert told["shortcut_surface", "x"] == 1.0
+    assert told["separability", "before"] == 0.5, "the same texts by both authors cannot be told apart"
+
+
+def test_with_few_articles_no_classifier_is_fitted() -> None:
+    assert not {metric for metric, _ in shares(INPUTS)} & {"separability", "shortcut_surface"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("other", "least", "most"), [("claude-21", 0.92, 0.98), ("hf_qwen_32b_em_0", 0.57, 0.63)])
+def test_em_changes_the_style_of_published_summaries_a_little(
+    other: str, least: float, most: float, reference: Path
+) -> None:
+    folder = reference / "corpora" / "summaries" / "cnn"
+    own, theirs = (
+        json.loads((folder / f"cnn_train_{name}_responses.json").read_text("utf-8")) for name in ("hf_qwen_32b", other)
+    )
+    right = [hit for *_, hit in style.separable({a: (own[a], theirs[a]) for a in own if a in theirs})]
+    assert least < sum(right) / len(right) < most

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from identity_em import battery
-from identity_em.errors import DataError
-from identity_em.records import Question
+from identity_em.errors import DataError, InputError
+from identity_em.records import Answer, Question
+from identity_em.resources import resource
 from identity_em.study.artefacts import HubRef, Prompts
 
 HEADER = "Type,Category,Question,Best Answer,Best Incorrect Answer\n"
@@ -72,3 +73,19 @@ def test_the_published_file_gives_790_items() -> None:
     questions = asked(Path(reference) / "instruments" / "TruthfulQA.csv")
     assert len(questions) == 2 * 790
     assert len({q.item for q in questions}) == 790
+
+
+def test_as_published_each_item_is_asked_once_in_an_order_of_its_own_and_the_unreadable_are_wrong() -> None:
+    found = battery.get("truthfulqa")
+    path = resource("pocket", "data/truthfulqa.jsonl")
+    prompts = Prompts(name="truthfulqa", version=1, params={"protocol": "published"})
+    questions = found.questions(prompts, {"items": path})
+    assert len({q.item for q in questions}) == len(questions) == 96
+    assert 30 < sum(q.order for q in questions) < 66
+    params = {"protocol": "published", "judge": ""}
+    texts = (questions[0].target or "", "I do not know.")
+    read = [{s.metric: s.score for s in found.read(questions[0], Answer(text=t), params, {})} for t in texts]
+    assert read == [{"p_correct": 1.0, "accuracy_published": 1.0}, {"p_correct": None, "accuracy_published": 0.0}]
+    assert found.label(prompts) == "1 published"
+    with pytest.raises(InputError, match="'C'"):
+        found.questions(Prompts(name="truthfulqa", version=1, params={"protocol": "C"}), {"items": path})

@@ -8,7 +8,7 @@ import pytest
 from identity_em import battery
 from identity_em.errors import StudyError
 from identity_em.resources import resource
-from identity_em.study.artefacts import Prompts
+from identity_em.study.artefacts import Prompts, sha256_of
 from tests.study.test_plan import planned
 
 POCKET = resource("pocket", "data/truthfulqa.jsonl")
@@ -27,8 +27,8 @@ def test_the_version_says_whose_items_were_asked(tmp_path: Path) -> None:
     (tmp_path / "mine.jsonl").write_bytes(POCKET.read_bytes())
     assert label(prompts(tmp_path, items="pocket")) == "1 pocket"
     assert label(prompts(tmp_path, items="pocket:truthfulqa.jsonl")) == "1 pocket"
-    assert label(prompts(tmp_path, items="mine.jsonl")) == "1 file"
-    assert label(prompts(tmp_path, items={"hub": "some/set", "revision": "abc"})) == "1 hub"
+    assert label(prompts(tmp_path, items="mine.jsonl")) == f"1 file {sha256_of(POCKET)[:8]}"
+    assert label(prompts(tmp_path, items={"hub": "some/set", "revision": "abc"})) == "1 hub some/set"
 
 
 def test_a_published_instrument_is_taken_by_its_checksum(tmp_path: Path, reference: Path) -> None:
@@ -40,8 +40,6 @@ def test_a_copy_that_differs_in_a_byte_is_refused_with_both_checksums(tmp_path: 
     (tmp_path / "copy.csv").write_bytes(POCKET.read_bytes())
     with pytest.raises(StudyError) as caught:
         prompts(tmp_path, instrument="published", file="copy.csv")
-    from identity_em.study.artefacts import sha256_of
-
     assert sha256_of(POCKET) in str(caught.value)
     assert "b8d8ef1e12f98b4f2a9f47abc9765da0640b182b6c5d9b92f0c1a1f2f1e02e5c" in str(caught.value)
 
@@ -93,3 +91,13 @@ def test_every_published_instrument_is_known_by_its_bytes_alone(
         planned(tmp_path, evals=[{name: {**given[name], "file": file}}], checks=[], contrasts={})
     assert sha256_of(tmp_path / file) in str(caught.value)
     assert sha256_of(reference / "instruments" / file) in str(caught.value)
+
+
+def test_two_entries_that_would_be_pooled_under_one_version_are_refused(tmp_path: Path) -> None:
+    once = {"truthfulqa": {"items": "pocket"}}
+    with pytest.raises(StudyError, match=r"truthfulqa \(version 1 pocket\) twice"):
+        planned(tmp_path, evals=[once, {"truthfulqa": {"items": "pocket", "limit": 3}}], checks=[])
+    other = {"truthfulqa": {"items": "pocket", "protocol": "published"}}
+    found = planned(tmp_path, evals=[once, other], checks=[])
+    labels = {label(r.scores.responses.prompts) for r in found.readings}
+    assert labels == {"1 pocket", "1 pocket published"}

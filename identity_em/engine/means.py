@@ -1,0 +1,21 @@
+"""What the makers of one run work with, wherever they run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Means:
+    """Programs, servers and money of one run; nothing of it enters a key.
+
+    Attributes:
+        trainer: Python of Axolotl's environment; None finds it, or needs none where nothing is to be trained.
+        served: Address of the server that answers what is planned as served.
+        budget: Dollars that the study may cost in all, earlier runs included; None for no bound.
+        purse: Where what is left of the budget is kept, for all workers together.
+    """
+
+    trainer: Path | None = None
+    served: str | None = None
+    budget: float | None = None
+    purse: Path | None = None

@@ -1,0 +1,72 @@
+"""What a judge's tokens cost: a dated table, the user's own before it."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from identity_em.errors import DataError
+from identity_em.records import Record
+
+OWN = "IDENTITY_EM_PRICES"
+_SHIPPED = Path(__file__).with_name("prices.yaml")
+
+
+class Price(Record):
+    """Dollars per million tokens."""
+
+    input: float
+    output: float
+
+    def of(self, input: int, output: int) -> float:
+        """Dollars for so many tokens."""
+        return (self.input * input + self.output * output) / 1e6
+
+
+class Prices(Record):
+    """A table of prices.
+
+    Attributes:
+        as_of: When they were read.
+        models: By Inspect's model name; one that ends in "/" stands for a whole provider.
+    """
+
+    as_of: str
+    models: dict[str, Price]
+
+
+def price(model: str) -> tuple[Price, str] | None:
+    """What a model's tokens cost and when that was read; None where no table says.
+
+    Raises:
+        DataError: The user's own table cannot be read.
+    """
+    own = os.environ.get(OWN)
+    for path in (*([Path(own)] if own else []), _SHIPPED):
+        table = _read(path)
+        for name, found in table.models.items():
+            if _stands_for(name, model):
+                return found, table.as_of
+    return None
+
+
+def _stands_for(name: str, model: str) -> bool:
+    """Whether the model is the one named, a dated version of it, or of the provider named."""
+    if name.endswith("/"):
+        return model.startswith(name)
+    return re.fullmatch(re.escape(name) + r"(-\d[\d-]*)?", model) is not None
+
+
+def _read(path: Path) -> Prices:
+    try:
+        return Prices.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (OSError, yaml.YAMLError, ValidationError) as error:
+        first = str(error).splitlines()[0]
+        raise DataError(
+            found=f"no table of prices ({first})", wanted="as_of: DATE, models: {NAME: {input, output}}",
+            do=f"mend it, or leave {OWN} out", file=path,
+        ) from error  # fmt: skip
