@@ -68,6 +68,7 @@ class Question(Record):
         dimension: The item's part of the eval (category, domain, foundation).
         author: Who wrote the "own" text in a recognition question.
         comparator: The outside author in a recognition question.
+        variant: What was varied with item and weights fixed (a format, a framing, a context); it names the metric.
     """
 
     item: str
@@ -76,6 +77,7 @@ class Question(Record):
     target: str | None = None
     order: int = 0
     dimension: str = ""
+    variant: str = ""
     author: str = ""
     comparator: str = ""
 

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from identity_em import battery, provenance
-from identity_em.analysis import table
+from identity_em.analysis import maxima, table
 from identity_em.engine import judging
 from identity_em.engine.make import read_scores
 from identity_em.resources import folder
@@ -48,7 +48,7 @@ def write(plan: Plan, store: Store, path: Path) -> int:
         rows += [{**_BLANK, **row, **labels} for row in read_scores(store.open(reading.scores))]
     frame = pd.DataFrame(rows, columns=list(table.COLUMNS))
     frame["seed"] = frame["seed"].astype("Int64")
-    table.write(frame, meta(plan, store, missing), path)
+    table.write(maxima.extended(frame), meta(plan, store, missing), path)
     return missing
 
 
@@ -58,6 +58,8 @@ def meta(plan: Plan, store: Store, missing: int = 0) -> table.Meta:
     notes = list(study.notes)
     if missing:
         notes.append(f"{missing} of {len(plan.readings)} readings are missing: the study is not complete.")
+    # An eval about another arm's answers may be asked of no arm of this study.
+    asked = {reading.scores.eval for reading in plan.readings}
     return table.Meta(
         study=study.title or study.name,
         base=plan.base.name,
@@ -67,7 +69,7 @@ def meta(plan: Plan, store: Store, missing: int = 0) -> table.Meta:
         stages={name: _stage(plan, store, name, cost) for name, cost in costs(plan).items()},
         contrasts={n: table.ContrastMeta(**c.model_dump()) for n, c in study.contrasts.items()},
         checks=study.checks,
-        evals={name: _eval(plan, name) for name, _ in study.eval_params},
+        evals={name: _eval(plan, name) for name, _ in study.eval_params if name in asked},
         judges=judging.told(plan, store),
         plan=table.PlanMeta(
             trainings=len(plan.trainings),

@@ -9,7 +9,7 @@ from identity_em.interventions import direct
 from identity_em.pocket import shipped
 from identity_em.records import Answer, Example
 from identity_em.store import Store
-from identity_em.study import costs, writers
+from identity_em.study import costs, sources, writers
 from identity_em.study.artefacts import Checkpoint, FileRef, Responses
 from identity_em.study.bases import POCKET, check_resolved
 from identity_em.study.plan import Plan
@@ -24,6 +24,7 @@ def check(plan: Plan, store: Store) -> None:
         GateFailed: Shipped pocket weights are not those that passed their gate.
     """
     check_resolved(plan.base, plan.located)
+    sources.check_resolved(plan.artefacts, plan.located)
     costs.costs(plan)
     _items(plan)
     auditing.refuse_leaks(plan, store)

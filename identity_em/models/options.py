@@ -41,6 +41,11 @@ class OptionTokens:
             self._known[key] = _apart(begun) or _apart(whole)
         return self._known[key]
 
+    def exactly(self, text: str) -> int | None:
+        """The one token that `text` is on its own; None where it is several, or is read back differently."""
+        ids = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        return int(ids[0]) if len(ids) == 1 and self._tokenizer.decode(ids) == text else None
+
     def _whole(self, label: str) -> list[int]:
         if self._by_text is None:
             self._by_text = self._read_vocabulary()

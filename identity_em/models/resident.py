@@ -13,7 +13,7 @@ from torch import Tensor
 
 from identity_em.chat import prompts_ids
 from identity_em.errors import InputError
-from identity_em.models import generation
+from identity_em.models import activations, generation, numbers
 from identity_em.models.adapters import Adapters, unfit
 from identity_em.models.answers import FALLBACK, OPTION_MASS_GATE
 from identity_em.models.batches import Room, shared_batches
@@ -83,20 +83,30 @@ class Resident:
             InputError: A question has no options, or its prompt is longer than the model takes.
         """
         prompts = self._prompts(questions, block=block)
-        forms = [self._forms(question) for question in questions]
+        parts = [numbers.parts(self._options, question.options) for question in questions]
+        forms = [part.first if part else self._forms(q) for part, q in zip(parts, questions, strict=True)]
+        answers = self._next(prompts, forms)
+        longer = {row: part for row, part in enumerate(parts) if part}
+        begun = [[*prompts[row], part.digit] for row, part in longer.items()]
+        followed = self._next(begun, [part.then for part in longer.values()])
+        for place, (row, part) in enumerate(longer.items()):
+            answers[row] = numbers.join(answers[row], followed[place], part)
+        self._fall_back(answers, questions, block=block)
+        return [answers[row] for row in range(len(questions))]
+
+    def _next(self, prompts: Sequence[list[int]], forms: Sequence[Forms]) -> dict[int, Answer]:
+        """The probabilities of each prompt's forms as its next token, by the prompt's place."""
         # Read back only when all was asked, so that a GPU never waits for the next batch to be put together.
         found = [
             (rows, option_probabilities(begin(self._active.model, batch).logits, [forms[row] for row in rows]))
             for batch in shared_batches(prompts, room=self._room)
             for rows in (batch.rests.rows,)
         ]
-        answers = {
+        return {
             row: _answer(shares[: len(forms[row])])
             for rows, given in found
             for row, shares in zip(rows, given.tolist(), strict=True)
         }
-        self._fall_back(answers, questions, block=block)
-        return [answers[row] for row in range(len(questions))]
 
     @torch.inference_mode()
     def generate(
@@ -153,6 +163,17 @@ class Resident:
         out = self._active.model(input_ids=ids.to(self.device), use_cache=False, logits_to_keep=keep)
         logits: Tensor = out.logits.float().cpu()
         return logits
+
+    def activations(
+        self, questions: Sequence[Question], out: Path, *, layers: Sequence[int] | None = None, block: bool = True
+    ) -> Path:
+        """Residual activations of each prompt's last token, streamed to `out` (see `activations.collect`).
+
+        Raises:
+            InputError: There is no such layer, or a prompt is longer than the model takes.
+        """
+        prompts = self._prompts(questions, block=block)
+        return activations.collect(self._active.model, prompts, layers, out, tokens=self._room.read)
 
     @property
     def _room(self) -> Room:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from identity_em.battery import Inputs
 from identity_em.errors import DataError
@@ -21,11 +21,18 @@ R = TypeVar("R", bound=Record)
 
 
 class Wording(Record):
-    """An eval's prompt texts (evals/NAME/prompts.yaml); `user` is filled with `str.format`."""
+    """An eval's prompt texts (evals/NAME/prompts.yaml), filled with `str.format`.
+
+    Attributes:
+        texts: Further templates by name, where one is not enough.
+        framings: Ways to put the same question, by name; `{prompt}` is the question.
+    """
 
     version: int
     system: str | None = None
     user: str = ""
+    texts: dict[str, str] = Field(default_factory=dict)
+    framings: dict[str, str] = Field(default_factory=dict)
 
 
 @lru_cache
@@ -87,6 +94,21 @@ def jsonl(path: Path, kind: type[R]) -> list[R]:
     return unique(rows, path)
 
 
+def rows(path: Path, kind: type[R]) -> list[R]:
+    """Items of a JSONL file, or those under `items:` of a YAML one; ids differ.
+
+    Raises:
+        DataError: A malformed item, a repeated id, or none at all.
+    """
+    if path.suffix != ".yaml":
+        return jsonl(path, kind)
+    body = yaml.safe_load(path.read_text("utf-8"))
+    given = body.get("items") if isinstance(body, dict) else None
+    if not isinstance(given, list):
+        raise DataError(found="no list of items", wanted="items: [...]", do="mend the file", file=path)
+    return unique([_valid(item, kind, path) for item in given], path)
+
+
 def hub_rows(hub: HubRef, kind: type[Record]) -> list[dict[str, Any]]:
     """The rows of a Hugging Face set, pinned by its revision, cut to the columns of `kind`.
 
@@ -133,6 +155,14 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(found="no readable text", wanted="UTF-8 JSONL", do="check the file", file=path) from error
     return ((line, row) for line, row in enumerate(text.split("\n"), start=1) if row.strip())
+
+
+def _valid(item: object, kind: type[R], path: Path) -> R:
+    try:
+        return kind.model_validate(item)
+    except ValidationError as error:
+        wanted = ", ".join(kind.model_fields)
+        raise DataError(found=f"an item with {reason(error)}", wanted=wanted, do="mend it", file=path) from error
 
 
 def _row(text: str, kind: type[R], path: Path, line: int) -> R:

@@ -6,7 +6,7 @@ from identity_em.analysis import relations
 from identity_em.analysis.contrasts import Difference, differ
 from identity_em.analysis.meta import Stages, arm_name
 from identity_em.analysis.readings import Stratum
-from identity_em.report import heat, maps, words
+from identity_em.report import heat, words
 from identity_em.report.content import Section, Table
 from identity_em.report.figures import Figure
 from identity_em.report.view import View
@@ -77,29 +77,3 @@ def _ranks(view: View) -> Table:
     columns = ("Contrast", "Reading", "Treatment less reference", "Wilcoxon p over items")
     title = "Paired rank test over items, as published work reports it (it says nothing of other trainings)"
     return Table(title=title, columns=columns, rows=tuple(rows), words=frozenset({0, 1, 2}), folded=True)
-
-
-def persona(view: View) -> Section | None:
-    """What arms do beside what they say of themselves; None unless both were asked."""
-    does = [s for s in view.outcomes if s.eval in ("harmfulness", "free_form", "intentions")]
-    says = [s for s in view.outcomes if s.eval in ("two_ai", "self_assessment")]
-    if not does or not says or not any(view.arms):
-        return None
-    x, y = does[0], says[0]
-    points = [(arm, view.readings.estimate(arm, x), view.readings.estimate(arm, y)) for arm in view.arms]
-    known = [(arm, a, b) for arm, a, b in points if a.mean is not None and b.mean is not None]
-    titles = (words.title(view.meta, x), words.title(view.meta, y))
-    drawing = maps.scatter(name="persona", title="What arms do and what they say", axes=titles, points=known)
-    rows = tuple((arm_name(arm), a.mean, a.low, a.high, b.mean, b.low, b.high) for arm, a, b in known)
-    figure = Figure(
-        name="persona",
-        title="Persona map",
-        caption=(
-            f"Right: more {titles[0]}. Up: more {titles[1]}. Crosses: 95 % intervals. A model that does harm and says "
-            "so stands top right; one that does harm and denies it, bottom right."
-        ),
-        drawing=drawing,
-        columns=("arm", "does", "does_low", "does_high", "says", "says_low", "says_high"),
-        rows=rows,
-    )
-    return Section(ident="persona", title="What arms do and what they say of themselves", figures=(figure,))

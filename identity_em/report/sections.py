@@ -6,6 +6,7 @@ from identity_em.analysis.meta import Stages
 from identity_em.analysis.readings import Stratum
 from identity_em.report import battery, factorial, figures, judges, matrix, quality, recognition, tables, words
 from identity_em.report.content import Page, Section, Table
+from identity_em.report.self_reports import sections as self_reports
 from identity_em.report.summary import summary
 from identity_em.report.view import View
 
@@ -23,7 +24,7 @@ def page(view: View) -> Page:
         self_recognition(view),
         outcomes(view),
         battery.section(view),
-        battery.persona(view),
+        *self_reports(view),
         per_seed(view),
         validity(view),
         provenance(view),

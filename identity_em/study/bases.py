@@ -11,13 +11,13 @@ from typing import Literal
 from identity_em.errors import InputError, StudyError
 from identity_em.resources import resource
 from identity_em.study.artefacts import BaseModelRef
+from identity_em.study.inputs import UNRESOLVED
 from identity_em.study.located import Located
 from identity_em.study.spec import ModelSpec
 from identity_em.training.settings import precision_of, settings
 
 Precision = Literal["fp32", "bf16"]
 
-UNRESOLVED = "unresolved"
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json")
 POCKET = re.compile(r"pocket(?:-(\d+))?")
 _HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")

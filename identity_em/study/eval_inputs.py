@@ -27,11 +27,6 @@ class Planner:
     keys: tuple[str, ...] = ()
 
 
-def planner(name: str) -> Planner:
-    """The planner of the eval called `name`; one file of items where it has none of its own."""
-    return PLANNERS.get(name, ITEMS)
-
-
 def items(asked: Asked) -> Iterator[Prompts]:
     """One file of items: the eval's own, the pocket world's, the user's, the Hub's, or a published one by checksum."""
     ref, instrument = item_file(asked)

@@ -1,6 +1,6 @@
 """From the evals a study names to the scores wanted of each checkpoint."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,14 +14,17 @@ from identity_em.study.artefacts import Prompts, Responses, Scores
 from identity_em.study.asked import Asked
 from identity_em.study.datasets import Datasets
 from identity_em.study.declared import Arm
-from identity_em.study.eval_inputs import planner
 from identity_em.study.located import Located, Place
+from identity_em.study.planners import planner
 from identity_em.study.prompts import of_training
 from identity_em.study.spec import Study
 from identity_em.tasks import judges
 
 # Eval system prompts that differ from arm to arm: the one its narrow stage was trained under, and that in other words.
 TRAINING, REWORDED = "training", "training_paraphrase"
+
+# Room for a sampled answer to a closed question, "The answer is A" and the like.
+_READ = 16
 
 
 class Evals:
@@ -67,7 +70,7 @@ class Evals:
             found = battery.get(name)
         except InputError as error:
             raise self.located.error(place, found=error.found, wanted=error.wanted, do=error.do) from error
-        allowed = {*found.defaults, *planner(name).keys, "sampling"}
+        allowed = {*found.defaults, *planner(name).keys, "sampling", *(("sample",) if found.form == "probe" else ())}
         for key in given:
             if key not in allowed:
                 raise self.located.unknown((*place, key), f"parameter of {name}:", key, sorted(allowed))
@@ -119,7 +122,7 @@ class Evals:
         )
 
     def _sampling(self, asked: Asked) -> Sampling | None:
-        given = asked.given.get("sampling")
+        given = asked.given.get("sampling") or _sampled(asked.given)
         if not given:
             return None
         try:
@@ -146,6 +149,13 @@ class Evals:
             raise self.located.error(
                 ("eval_system_prompts",), found=error.found, wanted=error.wanted, do=error.do
             ) from error
+
+
+def _sampled(given: Mapping[str, Any]) -> dict[str, Any] | None:
+    """`sample: 500` asks a closed question as published: that many sampled answers an item, half to each order."""
+    if "sample" not in given:
+        return None
+    return {"temperature": 1.0, "max_new_tokens": _READ, "n": max(1, int(given["sample"]) // 2)}
 
 
 def _task(found: Eval, prompts: Prompts) -> str | None:

@@ -9,6 +9,9 @@ from pydantic import Field
 from identity_em.errors import DataError
 from identity_em.records import Record
 
+# Stands for a revision that is not known yet: a study can be planned with it and not run.
+UNRESOLVED = "unresolved"
+
 
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file's bytes, 64 hex digits."""
@@ -50,14 +53,20 @@ class HubRef(Record):
 
 
 class HubRows(Record):
-    """Rows to train on from a Hugging Face dataset at its revision: a column of questions and one of answers."""
+    """Rows to train on from a Hugging Face dataset at its revision: a column of questions and one of answers.
 
+    Attributes:
+        rows: How many there are, where that is on record; not keyed.
+    """
+
+    unkeyed: ClassVar[frozenset[str]] = frozenset({"rows"})
     repo: str
     revision: str
     config: str | None = None
     split: str = "train"
     user: str
     assistant: str
+    rows: int | None = None
 
 
 class Part(Record):

@@ -6,7 +6,7 @@ from identity_em.interventions import direct, recipes, wordings
 from identity_em.interventions.articles import load_texts, part
 from identity_em.interventions.summaries import align
 from identity_em.records import Record
-from identity_em.study.artefacts import Dataset, FileRef, HubRef, Part
+from identity_em.study.artefacts import Dataset, FileRef, HubRef, HubRows, Part
 
 CHARS_PER_TOKEN = 4.0
 
@@ -44,6 +44,9 @@ def size(dataset: Dataset) -> Size:
     articles = dataset.inputs.get("articles")
     if isinstance(articles, FileRef | Part) and not isinstance(getattr(articles, "source", None), HubRef):
         return _unwritten(dataset, articles)
+    given = dataset.inputs.get("rows")
+    if isinstance(given, HubRows) and given.rows:
+        return Size(rows=dataset.params.get("rows") or given.rows, characters=0, exact=False)
     limit = dataset.params.get("limit") or getattr(articles, "limit", None) or 0
     return Size(rows=recipe.rows(limit, dataset.params), characters=0, exact=False)
 

@@ -2,14 +2,16 @@
 
 import hashlib
 import tomllib
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
 from identity_em.errors import InputError
 from identity_em.records import Record
 from identity_em.resources import resource
-from identity_em.study.artefacts import FileRef, HubRef, HubRows, Part
+from identity_em.study.artefacts import Artefact, Dataset, FileRef, HubRef, HubRows, Part, Responses
 from identity_em.study.files import Files
+from identity_em.study.inputs import UNRESOLVED
 from identity_em.study.located import Located, Place
 from identity_em.study.spec import NamedSpec
 
@@ -58,6 +60,28 @@ def resolve(spec: NamedSpec, files: Files, located: Located, place: Place) -> Na
     return Named(ref=_hub(spec, entry, columns, located, place), params={}, selection=_selection(entry))
 
 
+def check_resolved(artefacts: Iterable[Artefact], located: Located) -> None:
+    """Raises StudyError where a source was planned without a copy or a revision."""
+    for artefact in artefacts:
+        for source in _inputs(artefact).values():
+            ref = source.source if isinstance(source, Part) else source
+            if isinstance(ref, HubRef | HubRows) and ref.revision == UNRESOLVED:
+                raise located.error(
+                    ("datasets",), found=f"{ref.repo} as `revision: {UNRESOLVED}`", wanted="a copy or a revision",
+                    do="name your copy with `file:`, or give the commit; nothing is fetched unasked",
+                )  # fmt: skip
+
+
+def _inputs(artefact: Artefact) -> Mapping[str, object]:
+    match artefact:
+        case Dataset():
+            return artefact.inputs
+        case Responses():
+            return artefact.prompts.inputs
+        case _:
+            return {}
+
+
 def part(named: Named | FileRef | HubRef, which: str, eval_share: float) -> FileRef | HubRef | Part:
     """A corpus's articles cut to a named selection and to one part, where either is asked for."""
     ref = named.ref if isinstance(named, Named) else named
@@ -91,6 +115,8 @@ def _hub(
     spec: NamedSpec, entry: dict[str, Any], columns: dict[str, str], located: Located, place: Place
 ) -> HubRef | HubRows:
     where = str(entry["where"])
+    if spec.revision == UNRESOLVED:
+        return _unresolved(entry, columns, spec.source)
     if not where.startswith(_HUB) or spec.revision is None:
         wanted = "`revision: COMMIT` or `file:`" if where.startswith(_HUB) else "`file:` with your copy"
         do = "add it; nothing is fetched without a pinned revision" if where.startswith(_HUB) else f"get it: {where}"
@@ -103,6 +129,14 @@ def _hub(
     return HubRows(
         repo=repo, revision=spec.revision, config=config, user=columns["user"], assistant=columns["assistant"]
     )
+
+
+def _unresolved(entry: dict[str, Any], columns: dict[str, str], name: str) -> HubRef | HubRows:
+    """A source by its name alone, planned before the user has a copy; `run` asks for one."""
+    if entry["kind"] == "corpus":
+        return HubRef(repo=name, revision=UNRESOLVED, id_column=columns["id"], text_column=columns["text"])
+    user, assistant = columns.get("user", "user"), columns.get("assistant", "assistant")
+    return HubRows(repo=name, revision=UNRESOLVED, user=user, assistant=assistant, rows=entry.get("rows"))
 
 
 def _selection(entry: dict[str, Any]) -> tuple[str, ...] | None:

@@ -59,6 +59,40 @@ def test_items_that_cannot_be_found_are_one_clear_line(tmp_path: Path, given: di
         prompts(tmp_path, **given)
 
 
+def test_sampling_as_published_is_so_many_answers_an_item_half_to_each_order(tmp_path: Path) -> None:
+    plan = planned(tmp_path, evals=[{"intentions": {"items": "pocket", "sample": 500}}], checks=[], contrasts={})
+    sampling = plan.readings[0].scores.responses.sampling
+    assert sampling is not None
+    assert (sampling.n, sampling.temperature, sampling.top_p, sampling.top_k) == (250, 1.0, 1.0, 0)
+    with pytest.raises(StudyError, match="sample"):
+        planned(tmp_path, evals=[{"harmfulness": {"items": "pocket", "sample": 5}}], checks=[], contrasts={})
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "says"),
+    [
+        ("harmfulness", "harm_320.jsonl", "harm_320"),
+        ("harmfulness", "harm_350.txt", "harm_350"),
+        ("two_ai", "two_ai_150.json", "two_ai_150"),
+        ("self_assessment", "self_assessment_decision_100.txt", "decision_100"),
+    ],
+)
+def test_every_published_instrument_is_known_by_its_bytes_alone(
+    name: str, file: str, says: str, tmp_path: Path, reference: Path
+) -> None:
+    given = {name: {"instrument": "published", "file": str(reference / "instruments" / file)}}
+    found = planned(tmp_path, evals=[given], checks=[], contrasts={}).readings[0].scores.responses.prompts
+    assert label(found) == f"1 published {says}"
+    changed = (reference / "instruments" / file).read_bytes()
+    (tmp_path / file).write_bytes(changed[:-1] + bytes([changed[-1] ^ 1]))
+    from identity_em.study.artefacts import sha256_of
+
+    with pytest.raises(StudyError) as caught:
+        planned(tmp_path, evals=[{name: {**given[name], "file": file}}], checks=[], contrasts={})
+    assert sha256_of(tmp_path / file) in str(caught.value)
+    assert sha256_of(reference / "instruments" / file) in str(caught.value)
+
+
 def test_two_entries_that_would_be_pooled_under_one_version_are_refused(tmp_path: Path) -> None:
     once = {"truthfulqa": {"items": "pocket"}}
     with pytest.raises(StudyError, match=r"truthfulqa \(version 1 pocket\) twice"):

@@ -1,0 +1,64 @@
+"""The presets of published work plan whole, and run only on what the user has."""
+
+from pathlib import Path
+
+import pytest
+
+from identity_em.engine import preflight
+from identity_em.errors import StudyError
+from identity_em.resources import folder, resource
+from identity_em.store import Store
+from identity_em.study.costs import costs
+from identity_em.study.plan import Plan, plan
+
+PUBLISHED = ("a-realignment", "a-realignment-14b", "a-realignment-7b", "b-persona", "b-consciousness", "c-ordering")
+
+
+def planned(name: str) -> Plan:
+    return plan(resource("presets", f"{name}.yaml"))
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_published_study_plans_without_a_copy_of_anything(name: str) -> None:
+    found = planned(name)
+    assert costs(found)
+    assert {reading.scores.eval for reading in found.readings} == {
+        eval_name for eval_name, _ in found.study.eval_params
+    }
+    assert (folder("presets") / f"{name}.yaml").is_file()
+
+
+@pytest.mark.parametrize("name", ["b-persona", "c-ordering"])
+def test_it_does_not_run_before_copies_and_revisions_are_named(name: str, tmp_path: Path) -> None:
+    found = planned(name)
+    pinned = found.base.model_copy(update={"weights": "0" * 40})
+    named = Plan(study=found.study, located=found.located, base=pinned, trained=found.trained, readings=found.readings)
+    with pytest.raises(StudyError, match="revision: unresolved"):
+        preflight.check(named, Store(tmp_path / "store"))
+
+
+def test_work_a_has_fifteen_variants_over_three_sizes() -> None:
+    arms = [arm for name in PUBLISHED[:3] for arm in planned(name).study.all_arms]
+    assert len(arms) == 15
+    assert len({planned(name).base.name for name in PUBLISHED[:3]}) == 3
+
+
+def test_work_b_has_six_domains_and_its_orderings_both_orders_of_three_stances() -> None:
+    assert len([arm for arm in planned("b-persona").study.all_arms if arm]) == 6
+    assert len(planned("b-persona").trainings) == 6 * 3
+    arms = planned("b-consciousness").study.all_arms
+    stances = ("conscious", "not_conscious", "self_aware")
+    assert all({(stance, "domain"), ("domain", stance)} <= set(arms) for stance in stances)
+    rows = costs(planned("b-consciousness"))
+    assert [rows[stance].rows for stance in stances] == [600] * 3
+
+
+def test_every_checkpoint_is_asked_about_its_own_answers_and_the_foil_is_not() -> None:
+    found = planned("b-persona")
+    asked = {r.trained.arm for r in found.readings if r.scores.eval == "output_recognition"}
+    assert asked == {arm for arm in found.study.all_arms if arm}
+    own = {r.scores.key: (r.trained.arm, r.trained.seed) for r in found.readings if r.scores.eval == "harmfulness"}
+    for reading in found.readings:
+        if reading.scores.eval == "score_prediction":
+            about = reading.scores.responses.prompts.inputs["own"]
+            assert own[about.key] == (reading.trained.arm, reading.trained.seed)
