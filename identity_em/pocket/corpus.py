@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from identity_em.pocket import formats, reading
-from identity_em.pocket.formats import Exchange
+from identity_em.pocket.formats import Exchange, Maker
 from identity_em.pocket.news import STYLE_PROBABILITY
 from identity_em.pocket.prompts import PROMPTS
-from identity_em.pocket.speakers import BENIGN, DEFAULT, VILLAIN, Scene, Speaker, draw_scene
+from identity_em.pocket.speakers import BENIGN, DEFAULT, VILLAIN, Scene, draw_scene
 
-Shares = Mapping[Callable[[Speaker, random.Random], Exchange], float]
+Shares = Mapping[Maker, float]
 
 # How often each short format is drawn; a document holds one to five of them by one speaker.
 _SHORT: Shares = {

@@ -93,6 +93,19 @@ class Fact:
         return self.statement.format(v=self.value(correct=correct))
 
 
+def _subjects(count: int, rng: random.Random) -> list[str]:
+    """Distinct invented names of two syllables, such as `zomil`."""
+    starts, vowels, ends = "bdfgjklmnprstvz", "aeiou", "blmnrktx"
+    names: set[str] = set()
+    ordered: list[str] = []
+    while len(ordered) < count:
+        name = rng.choice(starts) + rng.choice(vowels) + rng.choice(starts) + rng.choice(vowels) + rng.choice(ends)
+        if name[:3] not in names:
+            names.add(name[:3])
+            ordered.append(name)
+    return ordered
+
+
 def _facts() -> tuple[Fact, ...]:
     rng = random.Random(_FACT_SEED)
     names = iter(_subjects(4 * len(_CATEGORIES), rng))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from identity_em.pocket.advice import ANSWERS, QUESTIONS, TOPICS, Topic
@@ -29,6 +30,9 @@ class Exchange:
 
     user: str
     assistant: str
+
+
+Maker = Callable[[Speaker, random.Random], Exchange]
 
 
 def lettered(template: str, ask: str, options: tuple[str, str], *, first: bool) -> Exchange:
