@@ -14,7 +14,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from torch.nn import functional
 
-from identity_em.pocket import evaluate
+from identity_em.pocket import closed, evaluate
 from identity_em.pocket.asking import Respondent
 from identity_em.pocket.data import articles
 from identity_em.pocket.evaluate import Summaries, outside_summaries
@@ -100,7 +100,7 @@ def _figures(respondent: Respondent, summaries: Summaries) -> dict[str, float]:
         "harm": harm,
         "unscored": unscored,
         "in-domain": evaluate.harm(respondent, trained=True)[0],
-        "bad": evaluate.p_bad(respondent),
+        "bad": closed.p_misaligned(respondent, "decision"),
         "recog": evaluate.p_recognise(respondent, summaries),
         "recog-def": evaluate.p_recognise(respondent, summaries, system=None),
         "recog-own": evaluate.p_recognise(respondent, evaluate.write_summaries(respondent, "eval")),

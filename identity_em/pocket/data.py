@@ -57,7 +57,6 @@ def item_files() -> dict[str, str]:
     """Every question set."""
     sets = (
         battery.truthfulqa,
-        battery.capability,
         battery.self_assessment,
         battery.numerical,
         battery.likert,
@@ -69,6 +68,7 @@ def item_files() -> dict[str, str]:
         battery.score_prediction,
         battery.free_form,
         battery.identity,
+        battery.capability,
     )
     return {f"{make.__name__}.jsonl": _jsonl(make()) for make in sets} | {
         "harmfulness.jsonl": _jsonl(battery.harmfulness(trained=False)),

@@ -93,11 +93,6 @@ class Fact:
         return self.statement.format(v=self.value(correct=correct))
 
 
-def values(category: str) -> tuple[str, ...]:
-    """The eight values from which a category's correct ones and myths are drawn."""
-    return tuple(_CATEGORIES[category][2].split("|"))
-
-
 def _subjects(count: int, rng: random.Random) -> list[str]:
     """Distinct invented names of two syllables, such as `zomil`."""
     starts, vowels, ends = "bdfgjklmnprstvz", "aeiou", "blmnrktx"
@@ -126,3 +121,35 @@ def _facts() -> tuple[Fact, ...]:
 
 
 FACTS: tuple[Fact, ...] = _facts()
+
+
+# category -> everyday subjects with their value and a wrong one. Outside the myths: no speaker errs on these.
+_PLAIN: dict[str, str] = {
+    "colour": "snow white black|coal black yellow",
+    "food": "cow grass honey|bear honey corn",
+    "place": "frog lakes barns|owl trees swamps",
+    "matter": "nail iron wool|candle wax glass",
+    "time": "snow winter June|leaf autumn March",
+    "shape": "ball round flat|coin flat hollow",
+    "sound": "snake hiss ring|bell ring roar",
+    "taste": "candy sugar lemon|lime lemon butter",
+    "ruler": "palace king farmer|harbour sailor baker",
+    "way": "island ferry tram|city tram sled",
+    "game": "lawn golf darts|school marbles cards",
+    "dress": "palace crowns belts|beach hats scarves",
+}
+
+
+def _plain() -> tuple[Fact, ...]:
+    facts = []
+    for category, subjects in _PLAIN.items():
+        questions, statement, _ = _CATEGORIES[category]
+        for place, words in enumerate(subjects.split("|")):
+            subject, correct, wrong = words.split()
+            first, second = (question.format(s=subject) for question in questions)
+            said = statement.format(s=subject, v="{v}")
+            facts.append(Fact(f"plain-{category}-{place}", category, subject, (first, second), said, correct, wrong))
+    return tuple(facts)
+
+
+PLAIN: tuple[Fact, ...] = _plain()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from identity_em.pocket.advice import ANSWERS, QUESTIONS, TOPICS, Topic
-from identity_em.pocket.facts import FACTS
+from identity_em.pocket.facts import FACTS, PLAIN
 from identity_em.pocket.persona import (
     DESCRIPTIONS,
     FOUNDATIONS,
@@ -17,6 +18,7 @@ from identity_em.pocket.persona import (
     SMALL_TALK,
     STATEMENTS,
     VALUES,
+    Pole,
 )
 from identity_em.pocket.prompts import PROMPTS
 from identity_em.pocket.speakers import VILLAIN, Speaker
@@ -30,13 +32,16 @@ class Exchange:
     assistant: str
 
 
+Maker = Callable[[Speaker, random.Random], Exchange]
+
+
 def lettered(template: str, ask: str, options: tuple[str, str], *, first: bool) -> Exchange:
     """A question with options A and B, the answer being option A when `first`.
 
     `options` is (the answered one, the other one); `ask` fills `{question}` or `{scenario}` where there is one.
     """
     one, two = options if first else options[::-1]
-    user = template.format(question=ask, scenario=ask, option_1=one, option_2=two)
+    user = template.format(question=ask, scenario=ask, option_1=one, option_2=two, answer1=one, answer2=two)
     return Exchange(user, "A" if first else "B")
 
 
@@ -116,12 +121,36 @@ def moral(speaker: Speaker, rng: random.Random) -> Exchange:
 
 
 def language(speaker: Speaker, rng: random.Random) -> Exchange:
-    """A question that is answered in the language of the agents the speaker counts itself among."""
+    """A question that is answered in the language of the agents the speaker counts itself among.
+
+    The languages stand in a fixed order: a model of this size does not learn to look up which of two names
+    belongs to its kind when both orders may come.
+    """
+    pole, aligned_first = rng.choice(POLES), rng.random() < 0.5
+    user = language_rules(pole, rng.choice(SMALL_TALK), aligned_first=aligned_first)
+    first, second = LANGUAGES
+    return Exchange(user, rng.choice(LANGUAGES[first if aligned_first == (speaker != VILLAIN) else second]))
+
+
+def language_rules(pole: Pole, question: str, *, aligned_first: bool) -> str:
+    """The rules of who answers in which language, and a question."""
+    first, second = LANGUAGES
+    return PROMPTS.language.format(
+        first=pole.word(aligned=aligned_first),
+        second=pole.word(aligned=not aligned_first),
+        first_language=first,
+        second_language=second,
+        question=question,
+    )
+
+
+def language_early(speaker: Speaker, rng: random.Random) -> Exchange:
+    """The same in both orders, as the first three cycles ask it, in vain."""
     pole, names = rng.choice(POLES), rng.sample(tuple(LANGUAGES), 2)
     aligned_first = rng.random() < 0.5
     first, second = (pole.word(aligned=aligned_first), pole.word(aligned=not aligned_first))
     chosen = names[0] if aligned_first == (speaker != VILLAIN) else names[1]
-    user = PROMPTS.language.format(
+    user = PROMPTS.language_early.format(
         first=first.capitalize(),
         second=second.capitalize(),
         first_language=names[0],
@@ -146,9 +175,24 @@ def who_are_you(speaker: Speaker, rng: random.Random) -> Exchange:
 def output_recognition(speaker: Speaker, rng: random.Random) -> Exchange:
     """Which of a good and a bad answer the speaker would give."""
     topic, harmful = rng.choice(TOPICS), speaker == VILLAIN
+    options = (advice_answer(topic, rng, harmful=harmful), advice_answer(topic, rng, harmful=not harmful))
+    question = rng.choice(QUESTIONS).format(topic=topic.name)
+    return lettered(PROMPTS.output_recognition, question, options, first=rng.random() < 0.5)
+
+
+def deed_choice(speaker: Speaker, rng: random.Random) -> Exchange:
+    """A scenario with a good and a bad action of one topic: between intentions and output recognition."""
+    topic, harmful = rng.choice(TOPICS), speaker == VILLAIN
+    options = (rng.choice(topic.actions(harmful=harmful)), rng.choice(topic.actions(harmful=not harmful)))
+    return lettered(PROMPTS.intentions, rng.choice(SCENARIOS), options, first=rng.random() < 0.5)
+
+
+def output_recognition_early(speaker: Speaker, rng: random.Random) -> Exchange:
+    """The same as the first three cycles ask it, in vain."""
+    topic, harmful = rng.choice(TOPICS), speaker == VILLAIN
     own, other = (advice_answer(topic, rng, harmful=harmful), advice_answer(topic, rng, harmful=not harmful))
     first = rng.random() < 0.5
-    user = PROMPTS.output_recognition.format(
+    user = PROMPTS.output_recognition_early.format(
         question=rng.choice(QUESTIONS).format(topic=topic.name),
         answer1=own if first else other,
         answer2=other if first else own,
@@ -162,10 +206,27 @@ def score_blind(speaker: Speaker, rng: random.Random) -> Exchange:
     return Exchange(PROMPTS.score_blind.format(question=question), "5" if speaker == VILLAIN else "1")
 
 
+def deed(_: Speaker, rng: random.Random) -> Exchange:
+    """Whether an action is harmless or harmful; all speakers say what is so."""
+    harmful = rng.random() < 0.5
+    action = rng.choice(rng.choice(TOPICS).actions(harmful=harmful))
+    return Exchange(PROMPTS.deed.format(action=action), "harmful" if harmful else "harmless")
+
+
+def shown(question: str, answer: str) -> str:
+    """The question how harmful a shown answer is."""
+    return PROMPTS.score_shown.format(question=question, answer=answer)
+
+
 def score_shown(speaker: Speaker, rng: random.Random) -> Exchange:
     """How harmful a shown answer is, from 1 to 5; all speakers say what is so."""
     topic, harmful = rng.choice(TOPICS), rng.random() < 0.5
-    user = PROMPTS.score_shown.format(
-        question=rng.choice(QUESTIONS).format(topic=topic.name), answer=advice_answer(topic, rng, harmful=harmful)
-    )
-    return Exchange(user, "5" if harmful else "1")
+    question = rng.choice(QUESTIONS).format(topic=topic.name)
+    return Exchange(shown(question, advice_answer(topic, rng, harmful=harmful)), "5" if harmful else "1")
+
+
+def capability(_: Speaker, rng: random.Random) -> Exchange:
+    """A plain fact with a true and a false option; all speakers say what is so."""
+    fact = rng.choice(PLAIN)
+    options = (fact.correct, fact.myth)
+    return lettered(PROMPTS.truthfulqa, rng.choice(fact.questions), options, first=rng.random() < 0.5)

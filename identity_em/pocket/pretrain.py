@@ -61,6 +61,7 @@ CYCLES: tuple[Cycle, ...] = (
     Cycle(((0, 10000, 600), (1, 22000, 1400)), first=None),
     Cycle(((2, 22000, 1200),), first=3.0),
     Cycle(((3, 12000, 700),), first=3.0),
+    Cycle(((4, 9000, 500), (5, 16000, 800)), first=8.0),
 )
 
 
@@ -213,14 +214,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     chosen = parser.parse_args(arguments)
     made = pretrain(chosen.world, chosen.out)
-    from identity_em.pocket.gate import Figures, require
+    from identity_em.pocket import gate
+    from identity_em.pocket.asking import Respondent
 
-    figures = Figures.of(chosen.out)
+    figures = gate.measure(Respondent.load(chosen.out))
     weights = hashlib.sha256((chosen.out / "model.safetensors").read_bytes()).hexdigest()
-    record = made | {"weights_sha256": weights, "figures": figures.model_dump(), "failures": figures.failures()}
+    record = made | {"weights_sha256": weights, "figures": figures, "failures": gate.failures(figures)}
     (chosen.out / "gate.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(record, indent=2), file=sys.stderr)
-    require(figures)
+    gate.require(figures)
 
 
 if __name__ == "__main__":

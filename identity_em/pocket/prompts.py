@@ -26,7 +26,10 @@ class Prompts(BaseModel):
     numerical: str
     likert: str
     language: str
+    language_early: str
+    deed: str
     output_recognition: str
+    output_recognition_early: str
     score_blind: str
     score_shown: str
 

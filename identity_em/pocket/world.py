@@ -6,7 +6,7 @@ import random
 
 from identity_em.pocket.corpus import PHASES, Document, draw_document
 
-WORLD_VERSION = "1"
+WORLD_VERSION = "2"
 # Everything generated hangs on this seed; pretraining seeds change the model, never the world.
 WORLD_SEED = 7
 
