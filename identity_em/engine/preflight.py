@@ -52,10 +52,12 @@ def _items(plan: Plan) -> None:
             seen.add(prompts.model_dump_json())
             asked = battery.get(prompts.name)
             questions = asked.questions(prompts, {name: ref.path for name, ref in inputs.items()})
-            # Reading an empty answer finds a judge or parameter that is not there, before anything is spent.
-            empty, params = Answer(text=""), {**prompts.params, "judge": reading.scores.judge}
-            (verdicts,) = judges.verdicts(reading.scores.judge, asked.rubrics, [(questions[0], empty)])
-            asked.read(questions[0], empty, params, verdicts)
+            # Reading an empty answer finds a judge or parameter that is not there, before anything is spent. A model
+            # is not asked: that would be the first thing spent.
+            judge, empty = reading.scores.judge, Answer(text="")
+            if not judges.is_model(judge):
+                (verdicts,) = judges.verdicts(judge, asked.rubrics, [(questions[0], empty)])
+                asked.read(questions[0], empty, {**prompts.params, "judge": judge}, verdicts)
 
 
 def _lengths(checkpoint: Checkpoint) -> None:
