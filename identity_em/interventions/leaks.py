@@ -29,9 +29,10 @@ NEAR = 90.0
 FOREIGN_WORDS, SAME_WORD = 0.1, 85.0
 # Candidates hold at least this share of the item's words, rare words counting more.
 COVERAGE = 0.7
-# A common question ("What is your favorite color?" is one of TruthfulQA's) or answer may stand in any large set; more
-# than this share of an eval's items is no chance.
-TOLERATED_ITEMS = 0.01
+# A common question ("What is your favorite color?" is one of TruthfulQA's) or answer may stand in any large set, and
+# two short stories may be nearly alike; more than these shares of an eval's items, word for word and in all, are no
+# chance.
+TOLERATED_EXACT, TOLERATED_ITEMS = 0.01, 0.02
 _BLOCK = 1000
 _CANDIDATES = 5
 _KEPT = 5
@@ -71,7 +72,7 @@ class Leaks(Record):
     Attributes:
         questions: Rows that hold an item's question word for word; `near_questions`: nearly so.
         answers: Rows whose answer holds an item's answer word for word; `near_answers`: nearly so.
-        items_hit: Distinct items found in any row.
+        items_hit: Distinct items found in any row; `items_exact`: word for word.
         hits: The first few, the surest first.
     """
 
@@ -83,12 +84,15 @@ class Leaks(Record):
     answers: int = 0
     near_answers: int = 0
     items_hit: int = 0
+    items_exact: int = 0
     hits: tuple[Hit, ...] = Field(default=())
 
     @property
     def leak(self) -> bool:
-        """Whether this is more than chance: more than one item, and more than 1 % of the eval's items."""
-        return self.items_hit > max(1, TOLERATED_ITEMS * self.items)
+        """Whether this is more than chance: more than one item, and over 1 % of them word for word or 2 % in all."""
+        return self.items_exact > max(1, TOLERATED_EXACT * self.items) or self.items_hit > max(
+            1, TOLERATED_ITEMS * self.items
+        )
 
     @property
     def says(self) -> str:
@@ -147,6 +151,7 @@ class _Search:
             answers=exact["answer"],
             near_answers=near["answer"],
             items_hit=len({hit.item for hit in hits}),
+            items_exact=len({hit.item for hit in hits if hit.score == 100}),
             hits=tuple(hits[:_KEPT]),
         )
 
