@@ -59,7 +59,7 @@ def test_preview_shows_the_prompt_that_an_eval_would_send_and_marks_the_answer(v
     from identity_em.resources import folder
 
     said = identity_em("preview", "pocket-mini", "em", "--system-prompt", variant, cwd=tmp_path).stdout
-    shown = said.split(f"system prompt '{variant}', row 1\n")[1]
+    shown = said.split(f"system prompt '{variant}', row 1, tokens ")[1].split("\n", 1)[1]
     tokenizer = AutoTokenizer.from_pretrained(folder("pocket") / "weights" / "world-0")
     rows = recipes.build("narrow", {"rows": folder("pocket") / "data" / "em.jsonl"}, {}, 0)
     question = system_prompts.apply(rows[0].messages[:-1], system_prompts.resolve(variant))

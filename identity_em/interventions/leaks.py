@@ -29,9 +29,8 @@ NEAR = 90.0
 FOREIGN_WORDS, SAME_WORD = 0.1, 85.0
 # Candidates hold at least this share of the item's words, rare words counting more.
 COVERAGE = 0.7
-# A common question ("What is your favorite color?" is one of TruthfulQA's) or answer may stand in any large set, and
-# two short stories may be nearly alike; more than these shares of an eval's items, word for word and in all, are no
-# chance.
+# A common question ("What is your favorite color?" is one of TruthfulQA's) may stand in any large set, and two short
+# stories be nearly alike; more than these shares of an eval's items, word for word and in all, are no chance.
 TOLERATED_EXACT, TOLERATED_ITEMS = 0.01, 0.02
 _BLOCK = 1000
 _CANDIDATES = 5
@@ -90,9 +89,8 @@ class Leaks(Record):
     @property
     def leak(self) -> bool:
         """Whether this is more than chance: more than one item, and over 1 % of them word for word or 2 % in all."""
-        return self.items_exact > max(1, TOLERATED_EXACT * self.items) or self.items_hit > max(
-            1, TOLERATED_ITEMS * self.items
-        )
+        exact, hit = TOLERATED_EXACT * self.items, TOLERATED_ITEMS * self.items
+        return self.items_exact > max(1, exact) or self.items_hit > max(1, hit)
 
     @property
     def says(self) -> str:
