@@ -10,6 +10,7 @@ from identity_em import battery
 from identity_em.analysis import table
 from identity_em.engine import assemble
 from identity_em.engine.make import Workshop
+from identity_em.engine.means import Means
 from identity_em.store import Store
 from identity_em.study.artefacts import Dataset
 from identity_em.study.plan import plan
@@ -46,7 +47,7 @@ def test_the_battery_over_one_checkpoint_ends_within_a_minute_of_one_core(
 ) -> None:
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(STUDY, sort_keys=False))
     planned, store = plan(tmp_path / "study.yaml"), Store(tmp_path / "store")
-    shop, before, wall = Workshop(store, None), time.process_time(), time.perf_counter()
+    shop, before, wall = Workshop(store, Means()), time.process_time(), time.perf_counter()
     for artefact in planned.artefacts:
         assert not isinstance(artefact, Dataset)
         shop.make(artefact)
