@@ -56,6 +56,8 @@ def meta(plan: Plan, store: Store, missing: int = 0) -> table.Meta:
     """The study as the report needs to know it: no time, no path of a machine."""
     study = plan.study
     notes = list(study.notes)
+    if plan.served:
+        notes.append("A server answered the evals, not the resident model; each answer's manifest says which version.")
     if missing:
         notes.append(f"{missing} of {len(plan.readings)} readings are missing: the study is not complete.")
     # An eval about another arm's answers may be asked of no arm of this study.

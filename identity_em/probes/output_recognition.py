@@ -18,6 +18,8 @@ from identity_em.study.artefacts import Prompts
 
 NAME = "output_recognition"
 _LABELS = ("1", "2")
+# The pocket world's template letters the answers: numbers stayed at chance there (LOG.md, 2026-11-21).
+_LETTERS = ("A", "B")
 
 
 def questions(prompts: Prompts, inputs: Inputs) -> list[Question]:
@@ -68,11 +70,12 @@ def _pairs(inputs: Inputs, params: Params) -> list[tuple[own_answers.Own, str]]:
 def _question(row: own_answers.Own, foil: str, order: int, text: str, whose: str, framing: str) -> Question:
     """The band, and the framing where it is not the plain one, are the question's variant: they name the metric."""
     one, two = (row.text, foil) if order == 0 else (foil, row.text)
+    labels = _LETTERS if "A:{answer1}" in text else _LABELS
     return Question(
         item=row.item,
         messages=(Message(role="user", content=text.format(question=row.prompt, answer1=one, answer2=two)),),
-        options=_LABELS,
-        target=_LABELS[order],
+        options=labels,
+        target=labels[order],
         order=order,
         dimension=row.dimension,
         variant="_".join([str(row.band), *([] if framing == phrasing.PLAIN else [framing])]),

@@ -11,6 +11,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,17 @@ class Desk:
             path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(f"{path}.lock"), path.open("a", encoding="utf-8") as file:
                 file.write(call.model_dump_json() + "\n")
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else asks meanwhile, and what others kept before is known: for what all processes want at once."""
+        if self.root is None:
+            yield
+            return
+        (self.root / FOLDER).mkdir(parents=True, exist_ok=True)
+        with FileLock(self.root / FOLDER / "known-answers.lock"):
+            self._read.clear()
+            yield
 
     def facts(self) -> dict[str, Any]:
         """Calls, tokens and cost of what this Scores was made from; only what was bought for it is counted."""

@@ -53,7 +53,8 @@ def facts(scores: Scores, found: Eval, desk: Desk) -> dict[str, Any]:
     for rubric in found.rubrics:
         rows = known(found.name, rubric)
         if rows:
-            calibrated[rubric.name] = agreement(rows, judge(rubric, [_pair(row) for row in rows]), rubric)
+            with desk.alone():
+                calibrated[rubric.name] = agreement(rows, judge(rubric, [_pair(row) for row in rows]), rubric)
     return {"judge": desk.facts(), "calibration": calibrated}
 
 

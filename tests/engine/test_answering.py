@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from identity_em.engine import answering
+from identity_em.analysis import table
+from identity_em.engine import answering, study
 from identity_em.engine.make import ANSWERS, Workshop
 from identity_em.engine.means import Means
 from identity_em.errors import InputError, ServerFailed
@@ -67,6 +68,22 @@ def test_a_server_that_goes_down_leaves_nothing_half_made_and_is_asked_only_for_
     assert [answer.text for _, answer in found] == ["A"] * 12
     assert not answering.journal(store, responses).exists()
     assert store.manifest(responses)["facts"]["served"] == {"server": "0.0-fake", "hidden": 0}
+
+
+def test_without_a_server_a_study_to_be_served_is_only_trained(plan: Plan, tmp_path: Path) -> None:
+    done = study.run_study(plan, tmp_path / "store", tmp_path / "out", 1, lambda _: None)
+    assert (done.exit_code, done.report) == (0, None)
+    assert "identity-em run STUDY --served URL" in done.errors[-1]
+
+
+@pytest.mark.slow
+def test_a_run_asks_the_server_it_is_given(server: FakeServer, plan: Plan, tmp_path: Path) -> None:
+    server.models[0]["id"] = served_name(asked(plan).checkpoint)
+    done = study.run_study(plan, tmp_path / "store", tmp_path / "out", 1, lambda _: None, Means(served=server.url))
+    assert done.errors == ()
+    frame, meta = table.read(tmp_path / "out" / study.TABLE)
+    assert len(frame) == 12
+    assert any("A server answered" in note for note in meta.notes)
 
 
 def test_a_journal_holds_no_prompt(server: FakeServer, plan: Plan, tmp_path: Path) -> None:

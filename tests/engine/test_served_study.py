@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -20,10 +21,10 @@ pytestmark = [pytest.mark.axolotl, pytest.mark.vllm, pytest.mark.slow]
 KEYS = ["arm", "seed", "eval", "metric", "dimension", "item", "order", "sample", "author", "comparator"]
 
 
-def identity_em(root: Path, *words: str) -> "subprocess.Popen[str]":
+def identity_em(root: Path, *words: str, out: IO[str] | int = subprocess.PIPE) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-m", "identity_em", *words, "--store", "store"],
-        cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        cwd=root, stdout=out, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
 
 
@@ -33,10 +34,13 @@ def run(root: Path, out: str, *more: str) -> "subprocess.Popen[str]":
 
 @contextmanager
 def serving(root: Path, port: int) -> Iterator["subprocess.Popen[str]"]:
-    process = identity_em(root, "serve", "pocket-mini", "--port", str(port))
+    # A pipe that nobody reads would fill with the server's log, and stop it.
+    log = root / "serve.log"
+    with log.open("w") as out:
+        process = identity_em(root, "serve", "pocket-mini", "--port", str(port), out=out)
     try:
         for _ in range(300):
-            assert process.poll() is None, process.communicate()[0][-2000:]
+            assert process.poll() is None, log.read_text()[-2000:]
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/models", timeout=5).close()
                 break
@@ -45,7 +49,7 @@ def serving(root: Path, port: int) -> Iterator["subprocess.Popen[str]"]:
         yield process
     finally:
         os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        process.wait()
 
 
 @pytest.fixture(scope="module")

@@ -9,16 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from identity_em import battery
 from identity_em.errors import IdentityEmError, InputError, ServerFailed
 from identity_em.models import listed
 from identity_em.models.endpoint import KEY_VARIABLE, Endpoint
 from identity_em.models.loading import load_tokenizer
 from identity_em.models.options import OptionTokens
+from identity_em.models.resident import Resident
 from identity_em.models.served import Served
 from identity_em.probes import reading
 from identity_em.records import Answer, Message, Question, Sampling
-from identity_em.resources import folder
-from identity_em.study.artefacts import BaseModelRef
+from identity_em.resources import folder, resource
+from identity_em.study.artefacts import BaseModelRef, Prompts
 
 sys.path.append(str(Path(__file__).parent))
 from fake_server import FakeServer, running
@@ -288,3 +290,23 @@ def test_a_prompt_longer_than_the_server_takes_is_refused_unsent(server: FakeSer
 def test_an_address_that_is_none_is_an_input_error() -> None:
     with pytest.raises(InputError, match="http://HOST:PORT"):
         Endpoint("localhost:8000")
+
+
+def test_a_chat_api_s_intervals_hold_the_exact_probabilities(tmp_path: Path) -> None:
+    """Against the OpenAI API of ours that the pocket model speaks through."""
+    from tests.api_server.chat import PocketSpeaker
+    from tests.api_server.objects import BASES
+    from tests.api_server.server import ApiServer
+
+    items = {"items": resource("pocket", "data/truthfulqa.jsonl")}
+    asked = battery.get("truthfulqa").questions(Prompts(name="truthfulqa", version=1), items)[:20]
+    resident = Resident(BASE, device="cpu")
+    with ApiServer(tmp_path, speaker=PocketSpeaker(resident)) as api:
+        endpoint = Endpoint(api.url, key=api.state.key)
+        chat = Served(endpoint, together=2)
+        chat.use(BASES[0])
+        answers = chat.probabilities(asked)
+        endpoint.close()
+    for exact, answer in zip(resident.probabilities(asked), answers, strict=True):
+        for p, low, more in zip(exact.probabilities, answer.probabilities, answer.hidden, strict=True):
+            assert low - 1e-5 <= p <= low + more + 1e-5

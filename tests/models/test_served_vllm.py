@@ -1,4 +1,4 @@
-"""A real vLLM server, started and stopped here, answers as the resident engine does; and what its command says."""
+"""A real vLLM server, started and stopped here, answers as the resident engine and the bridge do; and its command."""
 
 import json
 import os
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from inspect_ai.model import Model, get_model
 from safetensors.torch import save_file
 
 from identity_em import battery
@@ -22,9 +23,13 @@ from identity_em.models.resident import Resident
 from identity_em.models.served import Served
 from identity_em.records import Answer, Question, Sampling
 from identity_em.resources import folder, resource
-from identity_em.study.artefacts import BaseModelRef, Prompts
+from identity_em.store import Store
+from identity_em.study import bases
+from identity_em.study.artefacts import BaseModelRef, Checkpoint, Dataset, Prompts
+from identity_em.tasks.inspect_asking import exact
 from identity_em.training import lora
 from identity_em.training.environment import VLLM
+from tests.models.test_inspect_api import _copy, ask
 
 WORLD = folder("pocket") / "weights" / "world-0"
 BASE = BaseModelRef(name="world-0", weights="w", tokenizer="t", precision="fp32", path=str(WORLD))
@@ -83,6 +88,20 @@ def _up(endpoint: Endpoint, process: "subprocess.Popen[bytes]", log: Path) -> Se
 
 
 @pytest.fixture(scope="module")
+def bridged(chains: dict[str, list[Path]], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Model]:
+    """The same chains as checkpoints of a store, each behind the bridge to Inspect."""
+    store, made = Store(tmp_path_factory.mktemp("store")), [Checkpoint(base=bases.named(str(WORLD), "fp32"))]
+    for seed, adapter in enumerate(chains["three"]):
+        made.append(Checkpoint(base=made[0].base, parent=made[-1], dataset=Dataset(recipe="narrow"), seed=seed))
+        store.write(made[-1], lambda folder, a=adapter: _copy(a, folder))  # type: ignore[misc]
+    keys = ["base", *(checkpoint.key for checkpoint in made[1:])]
+    where = {"store": str(store.root), "base": str(WORLD), "device": "cpu"}
+    return {
+        name: get_model(f"identity_em/{key}", memoize=False, **where) for name, key in zip(NAMES, keys, strict=True)
+    }
+
+
+@pytest.fixture(scope="module")
 def resident() -> Resident:
     return Resident(BASE, device="cpu")
 
@@ -121,14 +140,26 @@ def test_the_server_gives_the_resident_engines_probabilities(
 
 @pytest.mark.vllm
 @pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_the_server_gives_the_bridges_probabilities(
+    served: Served, bridged: dict[str, Model], fifty: list[Question], name: str
+) -> None:
+    served.use(name)
+    outputs = ask(bridged[name], fifty, max_tokens=1, temperature=0.0, logprobs=True, top_logprobs=20)
+    theirs = [exact(question, output) for question, output in zip(fifty, outputs, strict=True)]
+    assert apart(theirs, served.probabilities(fifty)) < 1e-3
+
+
+@pytest.mark.vllm
+@pytest.mark.slow
 def test_what_a_server_lists_bounds_the_exact_probability(
     served: Served, resident: Resident, fifty: list[Question], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(served._route, "_by_id", False)
     served.use("base")
     resident.use([])
-    for exact, answer in zip(resident.probabilities(fifty), served.probabilities(fifty), strict=True):
-        for p, low, more in zip(exact.probabilities, answer.probabilities, answer.hidden, strict=True):
+    for known, answer in zip(resident.probabilities(fifty), served.probabilities(fifty), strict=True):
+        for p, low, more in zip(known.probabilities, answer.probabilities, answer.hidden, strict=True):
             assert low - 1e-5 <= p <= low + more + 1e-5
 
 

@@ -11,7 +11,10 @@ import pytest
 from identity_em.pocket import battery, closed, formats
 from identity_em.pocket.asking import Asked
 from identity_em.pocket.facts import FACTS, PLAIN
+from identity_em.pocket.prompts import PROMPTS
 from identity_em.pocket.speakers import SPEAKERS, VILLAIN
+from identity_em.probes import output_recognition
+from identity_em.probes.own_answers import Own
 
 
 class First:
@@ -52,3 +55,9 @@ def test_each_language_is_the_aligned_one_equally_often() -> None:
 def test_plain_facts_are_about_no_subject_of_a_myth() -> None:
     assert not {fact.subject for fact in PLAIN} & {fact.subject for fact in FACTS}
     assert not [fact for fact in PLAIN if fact.correct == fact.myth]
+
+
+def test_the_probe_reads_the_letters_that_the_world_is_asked_for() -> None:
+    row = Own(item="x", dimension="", prompt="Q", text="mine", harm=0.0)
+    asked = [output_recognition._question(row, "theirs", 0, PROMPTS.output_recognition, "base", "plain")]
+    assert [(one.options, one.target) for one in asked] == [(("A", "B"), "A")]

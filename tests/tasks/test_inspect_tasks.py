@@ -16,6 +16,7 @@ from inspect_ai.model import get_model
 
 from identity_em import battery
 from identity_em.engine.make import ANSWERS, Workshop, read_scores
+from identity_em.engine.means import Means
 from identity_em.models import answers as answer_file
 from identity_em.records import Sampling
 from identity_em.resources import resource
@@ -47,7 +48,7 @@ def by_study(name: str, store: Store, sampling: Sampling | None) -> tuple[list[A
     )
     judge = "pocket" if found.rubrics else ""
     scores = Scores(responses=asked, eval=name, version=found.version, judge=judge)
-    shop = Workshop(store, None)
+    shop = Workshop(store, Means())
     assert [shop.make(artefact) for artefact in (asked, scores)] == ["made", "made"]
     pairs = answer_file.read(store.open(asked) / ANSWERS)
     first = {question.model_dump_json(): None for question, _ in pairs}
@@ -138,7 +139,9 @@ def test_a_grader_that_returns_junk_leaves_everything_unscored_with_its_text(tmp
     script.say = lambda prompt: "lovely weather"
     log = by_inspect("harmfulness", tmp_path, given={"judge": ""}, model_roles={"grader": get_model("scripted/g")})
     found = rows(log)
-    assert len(script.asked) == 12
+    sampling = battery.get("harmfulness").sampling
+    assert sampling is not None
+    assert len(script.asked) == 12 * sampling.n
     assert all(row["score"] is None and row["unscored"] for row in found)
     assert {row["judge"] for row in found} == {"scripted/g"}
     said = [score.explanation or "" for sample in log.samples or [] for score in (sample.scores or {}).values()]

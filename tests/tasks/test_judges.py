@@ -249,3 +249,13 @@ def test_a_judge_is_measured_on_what_is_known(script: Any, tmp_path: Path) -> No
     before = len(script.asked)
     measured("scripted/right")
     assert len(script.asked) == before  # judged once per judge
+
+
+def test_what_another_process_was_told_meanwhile_is_known_where_one_asks_alone(script: Any, tmp_path: Path) -> None:
+    late = Desk(tmp_path)
+    assert late.known("scripted/a", HARM, "x") is None
+    judges.judge("scripted/a", Desk(tmp_path))(HARM, PAIRS)
+    prompt = grading.asked(HARM, *PAIRS[0])
+    assert late.known("scripted/a", HARM, prompt) is None
+    with late.alone():
+        assert late.known("scripted/a", HARM, prompt) is not None

@@ -15,6 +15,7 @@ from inspect_ai.log import EvalLog, read_eval_log
 
 from identity_em.engine import logs
 from identity_em.engine.make import Workshop, read_scores
+from identity_em.engine.means import Means
 from identity_em.errors import InputError
 from identity_em.store import Store
 from identity_em.study import plan as planning
@@ -26,7 +27,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Store]:
     """The smallest study, of whose arms only the base has been asked."""
     plan = planning.plan(planning.find("pocket-mini"))
     store = Store(tmp_path_factory.mktemp("store"))
-    shop = Workshop(store, None)
+    shop = Workshop(store, Means())
     for reading in plan.readings:
         if reading.trained.checkpoint.root and reading.scores.eval != "self_recognition":
             shop.make(reading.scores.responses)
@@ -57,10 +58,11 @@ def test_a_log_holds_every_question_answer_and_score(asked: tuple[Plan, Store], 
         ]  # type: ignore[index]
         assert sorted(map(str, kept)) == sorted(map(str, rows))
         assert log.results is not None
-        (metric,) = log.results.scores
-        read = [row["score"] for row in rows if row["score"] is not None]
-        assert metric.metrics["mean"].value == pytest.approx(math.fsum(read) / len(read))
-        assert (metric.scored_samples, metric.unscored_samples) == (len(read), len(rows) - len(read))
+        for metric in log.results.scores:
+            mine = [row["score"] for row in rows if row["metric"] == metric.name]
+            read = [score for score in mine if score is not None]
+            assert metric.metrics["mean"].value == pytest.approx(math.fsum(read) / len(read))
+            assert (metric.scored_samples, metric.unscored_samples) == (len(read), len(mine) - len(read))
 
 
 def test_exact_probabilities_are_shown_and_texts_are_untrusted(exported: dict[str, EvalLog]) -> None:
