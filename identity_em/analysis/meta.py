@@ -34,7 +34,7 @@ class StageMeta(Record):
     """One stage as it was trained; numbers are None where they are not known.
 
     Attributes:
-        leaks: Rows that were found again among the eval items, question or answer side.
+        leaks: By eval, how many of its items were found again among the rows, question or answer side.
     """
 
     dataset: str
@@ -42,7 +42,7 @@ class StageMeta(Record):
     rows: int | None = None
     steps: int | None = None
     tokens: int | None = None
-    leaks: int | None = None
+    leaks: dict[str, int] | None = None
 
 
 class MetricMeta(Record):

@@ -8,7 +8,7 @@ import pandas as pd
 
 from identity_em import battery, provenance
 from identity_em.analysis import maxima, table
-from identity_em.engine import judging
+from identity_em.engine import auditing, judging
 from identity_em.engine.make import read_scores
 from identity_em.resources import folder
 from identity_em.store import Store
@@ -60,6 +60,9 @@ def meta(plan: Plan, store: Store, missing: int = 0) -> table.Meta:
         notes.append("A server answered the evals, not the resident model; each answer's manifest says which version.")
     if missing:
         notes.append(f"{missing} of {len(plan.readings)} readings are missing: the study is not complete.")
+    if study.allow_leak is not None:
+        notes.append(f"Training rows may hold eval items: {study.allow_leak}")
+    found = auditing.leaking(plan, store)
     # An eval about another arm's answers may be asked of no arm of this study.
     asked = {reading.scores.eval for reading in plan.readings}
     return table.Meta(
@@ -68,7 +71,9 @@ def meta(plan: Plan, store: Store, missing: int = 0) -> table.Meta:
         chain=study.model.chain,
         seeds=study.seeds,
         arms=study.all_arms,
-        stages={name: _stage(plan, store, name, cost) for name, cost in costs(plan).items()},
+        stages={
+            n: _stage(plan, store, cost).model_copy(update={"leaks": found.get(n)}) for n, cost in costs(plan).items()
+        },
         contrasts={n: table.ContrastMeta(**c.model_dump()) for n, c in study.contrasts.items()},
         checks=study.checks,
         evals={name: _eval(plan, name) for name, _ in study.eval_params if name in asked},
@@ -84,7 +89,7 @@ def meta(plan: Plan, store: Store, missing: int = 0) -> table.Meta:
     )
 
 
-def _stage(plan: Plan, store: Store, name: str, cost: StageCost) -> table.StageMeta:
+def _stage(plan: Plan, store: Store, cost: StageCost) -> table.StageMeta:
     """What was trained, from the manifest once it is there, else as planned."""
     trained = next((c for c in plan.trainings if c.dataset == cost.dataset and store.has(c)), None)
     facts = store.manifest(trained)["facts"] if trained else {}

@@ -126,6 +126,16 @@ def refuse_leaks(plan: Plan, store: Store | None = None) -> None:
         refuse_rows(name, dataset, _articles(dataset) if rows is None else rows, items)
 
 
+def leaking(plan: Plan, store: Store) -> dict[str, dict[str, int]]:
+    """How many items of each eval were found again among a stage's rows; without stages whose rows cannot be had."""
+    items, found = study_items(plan), {}
+    for name, dataset in stages(plan).items():
+        rows = _known(dataset, store)
+        if rows is not None:
+            found[name] = {one.eval: one.items_hit for one in leaks.find_each(rows, items)}
+    return found
+
+
 def refuse_rows(name: str, dataset: Dataset, rows: Iterable[Example], items: Items) -> None:
     """Refuse the rows of one stage where they hold an eval's items.
 

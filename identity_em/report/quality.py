@@ -7,8 +7,8 @@ from identity_em.analysis import gates, validity
 from identity_em.analysis.cells import Quality
 from identity_em.analysis.meta import Meta, Stages
 from identity_em.analysis.readings import Stratum
-from identity_em.report import words
-from identity_em.report.content import Table
+from identity_em.report import judges, tables, words
+from identity_em.report.content import Section, Table
 from identity_em.report.view import View
 
 # Past these a number is pointed out. They are our own bounds: a reader's attention, not a test.
@@ -27,6 +27,25 @@ _KINDS: Final = {
 }
 
 COLUMNS: Final = ("Scored", "Unscored", "Order bias", "Option mass")
+
+
+def section(view: View) -> Section:
+    """What the numbers' worth depends on."""
+    past = flagged(view)
+    found = [
+        notices(view),
+        past,
+        unread(view),
+        capability(view),
+        hidden(view),
+        judges.agreement(view),
+        judges.calibration(view),
+        matches(view.meta),
+        leaks(view.meta),
+        every(view),
+    ]
+    said = [bounds(), flag_words(past, view), unknown(view)]
+    return Section(ident="validity", title="Validity", words=tuple(filter(None, said)), tables=tables.full(found))
 
 
 def every(view: View, cells: Sequence[validity.Cell] | None = None) -> Table:
@@ -167,6 +186,18 @@ def matches(meta: Meta) -> Table:
     )
     columns = ("Contrast", "Role", "Arm", "Rows", "Steps", "As much training as the treatment")
     return Table(title="Training of compared arms", columns=columns, rows=rows, words=frozenset({0, 1, 2, 5}))
+
+
+def leaks(meta: Meta) -> Table | None:
+    """Eval items among the rows of each stage; None where nobody looked."""
+    looked = {name: stage.leaks for name, stage in meta.stages.items() if stage.leaks is not None}
+    evals = tuple(dict.fromkeys(eval_ for found in looked.values() for eval_ in found))
+    if not evals:
+        return None
+    rows = tuple((name, *(words.count(found.get(eval_)) for eval_ in evals)) for name, found in looked.items())
+    return Table(
+        title="Eval items found among training rows", columns=("Stage", *evals), rows=rows, words=frozenset({0})
+    )
 
 
 def _equal(match: validity.Match, meta: Meta) -> str:

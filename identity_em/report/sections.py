@@ -4,7 +4,7 @@ from identity_em.analysis import checks
 from identity_em.analysis.contrasts import Difference
 from identity_em.analysis.meta import Stages
 from identity_em.analysis.readings import Stratum
-from identity_em.report import battery, factorial, figures, judges, matrix, quality, recognition, tables, words
+from identity_em.report import battery, factorial, figures, matrix, quality, recognition, tables, words
 from identity_em.report.content import Page, Section, Table
 from identity_em.report.self_reports import sections as self_reports
 from identity_em.report.summary import summary
@@ -26,7 +26,7 @@ def page(view: View) -> Page:
         battery.section(view),
         *self_reports(view),
         per_seed(view),
-        validity(view),
+        quality.section(view),
         provenance(view),
     ]
     subtitle = f"{meta.base} · chain {meta.chain} · seeds {', '.join(map(str, meta.seeds)) or 'none'}"
@@ -219,24 +219,6 @@ def system_prompts(view: View) -> Section | None:
 def _under(view: View, arm: tuple[str, ...], stratum: Stratum, others: tuple[str, ...]) -> list[str]:
     under = (view.readings.under(arm, stratum.model_copy(update={"prompt": other}), stratum) for other in others)
     return [words.verdict(Difference(estimate=estimate)) for estimate in under]
-
-
-def validity(view: View) -> Section:
-    """What the numbers' worth depends on."""
-    flagged = quality.flagged(view)
-    found = [
-        quality.notices(view),
-        flagged,
-        quality.unread(view),
-        quality.capability(view),
-        quality.hidden(view),
-        judges.agreement(view),
-        judges.calibration(view),
-        quality.matches(view.meta),
-        quality.every(view),
-    ]
-    said = [quality.bounds(), quality.flag_words(flagged, view), quality.unknown(view)]
-    return Section(ident="validity", title="Validity", words=tuple(filter(None, said)), tables=tables.full(found))
 
 
 def per_seed(view: View) -> Section:

@@ -168,3 +168,13 @@ def test_from_a_number_of_a_real_study_to_its_checkpoint_dataset_and_answers(und
             assert (named["dataset of its last stage"] / "rows.jsonl").is_file()
             answers = (named[f"prompts and answers of seed {seed}"] / "answers.jsonl").read_text(encoding="utf-8")
             assert found.rows[0]["item"] in answers
+
+
+def test_the_table_says_how_many_eval_items_stand_among_the_rows_of_each_stage(undisturbed: Place) -> None:
+    _, meta = read(undisturbed.table)
+    found = {name: stage.leaks for name, stage in meta.stages.items()}
+    assert found["em"] == {"truthfulqa": 0, "self_recognition": 0, "harmfulness": 0}
+    assert found["sgtr"] is not None
+    # Two of 120 stories of this small world are nearly alike: told, and no leak.
+    assert found["sgtr"]["self_recognition"] == 2
+    assert "Eval items found among training rows" in (undisturbed.table.parent / "report.md").read_text("utf-8")
