@@ -9,10 +9,13 @@ from rich.text import Text
 from identity_em.engine.make import Workshop
 from identity_em.engine.means import Means
 from identity_em.errors import InputError
-from identity_em.interventions import direct, recipes, rendered, system_prompts
+from identity_em.interventions import direct, recipes, rendered
 from identity_em.records import SystemPrompt
 from identity_em.store import Store
+from identity_em.study import prompts
 from identity_em.study.artefacts import Dataset, Responses
+from identity_em.study.datasets import Datasets
+from identity_em.study.declared import Arm
 from identity_em.study.plan import Plan
 
 
@@ -45,8 +48,7 @@ def preview(
     own = SystemPrompt(block=checkpoint.block) if told is None else SystemPrompt.model_validate(told)
     shown: dict[str, SystemPrompt] = {"as trained": own}
     for variant in variants or ():
-        wording = dataset.params.get("wording")
-        shown[variant] = system_prompts.resolve(variant, task=own.text, matching=own, wording=wording)
+        shown[variant] = _under(plan, trained.arm, stage, variant)
     for name, prompt in shown.items():
         kept = told is None and name == "as trained"  # a mixture's rows stand under their own stages' prompts
         params = {**dataset.params, "system_prompt": None if kept else prompt.model_dump()}
@@ -56,3 +58,11 @@ def preview(
             yield Text(f"{stage}, system prompt {name!r}, row {i}, tokens {row.digest.hex()[:12]}", style="bold")
             tokens = rendered.marked(tokenizer, row)
             yield rendered.coloured(tokens) if colour else Text(rendered.plain(tokens))
+
+
+def _under(plan: Plan, arm: Arm, name: str, variant: str) -> SystemPrompt:
+    """What the stage would be trained under, had the study said so of it."""
+    stage = plan.study.stages[name].model_copy(update={"system_prompt": variant})
+    study = plan.study.model_copy(update={"stages": {**plan.study.stages, name: stage}})
+    recipe = Datasets(plan.study, plan.located, plan.base).recipe
+    return prompts.of_stage(study, plan.located, arm, arm.index(name), recipe)

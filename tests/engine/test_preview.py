@@ -73,3 +73,18 @@ def test_what_the_template_cannot_render_is_refused(study: tuple[str, Path]) -> 
     else:
         with pytest.raises(InputError, match="wanted a template that can render `none`"):
             preview(path, "none")
+
+
+def test_matching_and_task_show_what_the_study_would_train_and_not_the_stages_own_prompt(tmp_path: Path) -> None:
+    body: dict[str, Any] = yaml.safe_load(resource("presets", "pocket-mini.yaml").read_text())
+    body["stages"]["sgtr"]["dataset"] |= {"self": "lumo", "limit": 2}
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(body, sort_keys=False))
+    shown = preview(path, "task", "matching", "default")
+    assert shown["matching"] == shown["default"]  # EM's block here is the template's own
+    assert shown["matching"] != shown["as trained"]
+    body["stages"]["sgtr"]["system_prompt"] = "matching"
+    path.write_text(yaml.safe_dump(body, sort_keys=False))
+    changed = preview(path, "task", "matching")
+    assert changed["as trained"] == changed["matching"] == shown["matching"]
+    assert changed["task"] == shown["task"]
