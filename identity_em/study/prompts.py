@@ -32,6 +32,8 @@ def of_stage(study: Study, located: Located, arm: Arm, index: int, recipe: Calla
     wording = _wording(spec, study.corpora)
     task = recipes.task_system(made.name, spec.params, wording) if spec and wording else None
     try:
+        if variant == "paraphrase" and wording is None:  # of what the base's own template says: no other base's name
+            return system_prompts.reworded(SystemPrompt(), study.model.base)
         return system_prompts.resolve(variant, task=task, matching=matching, wording=wording)
     except InputError as error:
         place = ("stages", name, "system_prompt")
