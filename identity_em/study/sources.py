@@ -126,8 +126,9 @@ def _hub(
         return HubRef(
             repo=repo, revision=spec.revision, config=config, id_column=columns["id"], text_column=columns["text"]
         )
+    user, assistant = columns["user"], columns["assistant"]
     return HubRows(
-        repo=repo, revision=spec.revision, config=config, user=columns["user"], assistant=columns["assistant"]
+        repo=repo, revision=spec.revision, config=config, user=user, assistant=assistant, rows=entry.get("rows")
     )
 
 
