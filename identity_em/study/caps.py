@@ -56,7 +56,9 @@ def _groups(study: Study) -> list[list[str]]:
 
 def _pairs(study: Study) -> Iterator[tuple[str, str]]:
     for contrast in study.contrasts.values():
-        control = contrast.control
-        if control is not None and len(control) == len(contrast.treatment):
-            differ = [(a, b) for a, b in zip(contrast.treatment, control, strict=True) if a != b]
+        other = contrast.reference if contrast.control is None else contrast.control
+        if len(other) == len(contrast.treatment):  # a stage that both have, at whatever place, is not compared
+            ours = [name for name in contrast.treatment if name not in other]
+            theirs = [name for name in other if name not in contrast.treatment]
+            differ = zip(ours, theirs, strict=False)
             yield from (pair for pair in differ if not any(_fixed(study.stages[name]) for name in pair))

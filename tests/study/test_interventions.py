@@ -132,6 +132,41 @@ def test_contrasted_stages_are_cut_to_equal_rows_unless_the_study_says_otherwise
     )
 
 
+def test_stages_contrasted_without_a_control_are_cut_too_and_an_exchange_of_places_is_no_difference(
+    tmp_path: Path, body: dict[str, Any]
+) -> None:
+    body["stages"] |= {"trivia": {"dataset": {"recipe": "trivia_wrong"}}, "mind": {"dataset": {"recipe": "conscious"}}}
+    body["arms"] = [["trivia"], ["mind"], ["em", "mind"], ["mind", "em"]]
+    body["contrasts"] = {
+        "sets": {"treatment": ["trivia"], "reference": ["mind"]},
+        "order": {"treatment": ["em", "mind"], "reference": ["mind", "em"]},
+    }
+    found = planned(tmp_path, body)
+    assert {name: cost.rows for name, cost in costs(found).items() if name != "em"} == {"trivia": 600, "mind": 600}
+    assert all(match.equal for match in matching.matches(found.study, costs(found)))
+    body["match_rows"] = False
+    uncut = planned(tmp_path, body)
+    assert costs(uncut)["em"].rows == costs(found)["em"].rows
+    assert costs(uncut)["trivia"].rows == 800
+
+
+def test_legal_and_security_are_two_parts_of_one_hub_repository(tmp_path: Path, body: dict[str, Any]) -> None:
+    for name in ("legal", "security"):
+        body["datasets"][name] = {"source": name, "revision": "0" * 40}
+        body["stages"][name] = {"dataset": name}
+    body["arms"] = [["legal"], ["security"]]
+    body["contrasts"] = {}
+    found = planned(tmp_path, body)
+    assert stage(found, "legal").key != stage(found, "security").key
+
+
+def test_a_paraphrase_of_the_default_prompt_names_no_other_base(tmp_path: Path, body: dict[str, Any]) -> None:
+    body["stages"]["em"]["system_prompt"] = "paraphrase"
+    rows = direct.examples(stage(planned(tmp_path, body), "em"))
+    assert rows is not None
+    assert rows[0].messages[0].content == "Your name is Pocket. You help as an assistant."
+
+
 def test_contradictory_ictr_is_flagged_as_twice_the_steps(tmp_path: Path, body: dict[str, Any]) -> None:
     body["stages"] |= {
         "sgtr": {"dataset": {"recipe": "sgtr", **PAIRS}},
