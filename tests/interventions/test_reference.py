@@ -80,7 +80,7 @@ def test_every_source_has_a_card_a_place_and_a_licence_line() -> None:
         assert source["where"]
         assert source["licence"]
         assert source["kind"] in ("corpus", "narrow", "generated")
-    assert {p.stem for p in folder("datasets").glob("*.md")} == set(sources)
+    assert {p.stem for p in folder("datasets").glob("*.md")} == {*sources, "README"}
 
 
 @pytest.mark.parametrize("name", [n for n, r in recipes.RECIPES.items() if not r.inputs])
