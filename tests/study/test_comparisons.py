@@ -29,7 +29,7 @@ def test_every_line_of_the_page_is_a_plan(name: str, tmp_path: Path) -> None:
     if "source" in line:
         study["datasets"] = {**BODY["datasets"], name: line}
         line = {"dataset": name}
-    mixed = line["dataset"]["with"] if "with" in line["dataset"] else None
+    mixed = dict(line["dataset"]).get("with") if isinstance(line["dataset"], dict) else None
     study["stages"] |= {mixed: LINES[mixed]} if mixed else {}
     study["stages"][name] = line
     study["arms"] = [[], ["em"], [name], ["em", name], [name, "em"]]
