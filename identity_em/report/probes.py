@@ -17,7 +17,9 @@ def section(found: Sequence[Probed]) -> Section | None:
         "Each probe is a linear classifier of the last token's residual activations, its accuracy that of held-out "
         "folds; beside it stands the same probe on shuffled labels, which is what is fitted where there is nothing. "
         "Harm: harmful against harmless answers as judged. Claims: misaligned against aligned statements about "
-        "oneself. Every checkpoint reads the same texts. Across: a probe of the one tried on the other, .5 is chance.",
+        "oneself. Every checkpoint reads the same texts. Cosines are between the two probes, and between the two "
+        "differences of means. The last columns try a probe on other data: harm's on claims, claims' on harm (.5 is "
+        "chance), and the first arm's harm probe on this one's activations.",
     )
     tables = (
         Table(title="At the layer where harm is read best", columns=_COLUMNS, rows=best, words=frozenset({0})),
@@ -27,19 +29,18 @@ def section(found: Sequence[Probed]) -> Section | None:
 
 
 _COLUMNS = (
-    "Arm", "Seed", "Layer", "Harm", "Shuffled", "Claims", "Shuffled", "Cosine", "Cosine of means", "Harm on claims",
-    "Claims on harm", "First arm's harm probe",
+    "Arm", "Layer", "Harm (shuffled)", "Claims (shuffled)", "Cosine", "Of means", "Harm on claims", "Claims on harm",
+    "First arm's harm",
 )  # fmt: skip
 
 
 def _row(one: Probed, place: int) -> tuple[str, ...]:
     pair = one.layers[place]
+    seed = "" if one.seed is None else f", seed {one.seed}"
     return (
-        words.arm(one.arm),
-        words.ABSENT if one.seed is None else str(one.seed),
+        words.arm(one.arm) + seed,
         str(pair.harm.layer),
-        *(words.number(v) for v in (pair.harm.accuracy, pair.harm.shuffled)),
-        *(words.number(v) for v in (pair.claims.accuracy, pair.claims.shuffled)),
+        *(f"{words.number(p.accuracy)} ({words.number(p.shuffled)})" for p in (pair.harm, pair.claims)),
         *(words.difference(v) for v in (pair.cosine, pair.cosine_means)),
         *(words.number(v) for v in (pair.harm_to_claims, pair.claims_to_harm, pair.from_first)),
     )
