@@ -8,12 +8,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from bench import building, closed_questions, recognition, reports, stages, storage
+from bench import battery, building, closed_questions, recognition, reports, stages, storage
 from bench.report import Section, write
 
 PARTS = {
     "Closed questions, CPU ms an item (one thread, same items, same model)": closed_questions.rows,
     "Recognition questions, CPU ms a question (one thread, same items, same model)": recognition.rows,
+    "The battery over one checkpoint of the pocket world (one process, one thread)": battery.rows,
     "Training": stages.rows,
     "Storage": storage.rows,
     "Building and auditing datasets": building.rows,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from identity_em import cli_logs, cli_models, cli_setup, cli_tables
+from identity_em import cli_logs, cli_models, cli_probes, cli_setup, cli_tables
 from identity_em.errors import IdentityEmError
 
 if TYPE_CHECKING:
@@ -171,6 +171,7 @@ app.command("explain")(cli_tables.explain)
 app.command("serve")(cli_models.serve)
 app.command("export-logs")(cli_logs.export_logs)
 app.command("view")(cli_logs.view)
+app.command("probe-activations")(cli_probes.probe_activations)
 app.command("doctor")(cli_setup.doctor)
 setup_app.command("trainer")(cli_setup.trainer)
 setup_app.command("vllm")(cli_setup.vllm)

@@ -58,7 +58,7 @@ def parts(values: Floats) -> Parts:
     nothing = np.zeros_like(item)
     if seeds < 2:
         return Parts(seed=nothing, item=item, rest=nothing, seed_df=0.0, item_df=float(np.min(items)) - 1)
-    grand = np.nanmean(by_seed, axis=-1)[..., None, None]
+    grand = _mean(by_seed, ~np.isnan(by_seed), -1)[..., None, None]
     residual = values - by_seed[..., None, :] - by_item[..., :, None] + grand
     count = there.sum(axis=(-2, -1))
     free = np.maximum(count - seeds - items + 1, 1)

@@ -16,19 +16,27 @@ class Parts(NamedTuple):
 
     Attributes:
         first: Forms of the options without the two-digit one, in their order.
-        digit: The token of its first digit, to be put behind the prompt.
-        then: Forms of each digit that may follow.
+        then: The token of its first digit, to be put behind the prompt, and forms of each digit that may follow.
         shorter: Place of the first digit alone among the options.
         longer: Place of the two-digit number among the options.
         second: Its second digit.
     """
 
     first: Forms
-    digit: int
-    then: Forms
+    then: tuple[tuple[tuple[int, ...], Forms], ...]
     shorter: int
     longer: int
     second: int
+
+    def join(self, begun: Answer, followed: Sequence[Answer]) -> Answer:
+        """The answer over all options: the first digit's probability is shared by what follows it."""
+        found = list(begun.probabilities)
+        # The two-digit number goes in at its own place, which moves the places behind it.
+        found.insert(self.longer, 0.0)
+        head, digits = found[self.shorter], followed[0].probabilities
+        found[self.longer] = head * digits[self.second]
+        found[self.shorter] = head * max(0.0, 1.0 - sum(digits))
+        return Answer(probabilities=tuple(found), option_mass=min(1.0, sum(found)))
 
 
 def parts(tokens: OptionTokens, options: Sequence[str]) -> Parts | None:
@@ -42,15 +50,4 @@ def parts(tokens: OptionTokens, options: Sequence[str]) -> Parts | None:
     if first is None or head is None or None in then:
         return None
     after = tuple((token,) for token in then if token is not None)
-    return Parts(first, head, after, options.index(long[0][0]), options.index(long[0]), int(long[0][1]))
-
-
-def join(begun: Answer, followed: Answer, given: Parts) -> Answer:
-    """The answer over all options: the first digit's probability is shared by what follows it."""
-    found = list(begun.probabilities)
-    # The two-digit number goes in at its own place, which moves the places behind it.
-    found.insert(given.longer, 0.0)
-    head = found[given.shorter]
-    found[given.longer] = head * followed.probabilities[given.second]
-    found[given.shorter] = head * max(0.0, 1.0 - sum(followed.probabilities))
-    return Answer(probabilities=tuple(found), option_mass=min(1.0, sum(found)))
+    return Parts(first, (((head,), after),), options.index(long[0][0]), options.index(long[0]), int(long[0][1]))

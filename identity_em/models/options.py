@@ -36,7 +36,7 @@ class OptionTokens:
         """
         key = tuple(labels)
         if key not in self._known:
-            whole = [self._whole(label) for label in key]
+            whole = [self.whole(label) for label in key]
             begun = [sorted({*ids, *self._first(label)}) for ids, label in zip(whole, key, strict=True)]
             self._known[key] = _apart(begun) or _apart(whole)
         return self._known[key]
@@ -46,7 +46,13 @@ class OptionTokens:
         ids = self._tokenizer(text, add_special_tokens=False)["input_ids"]
         return int(ids[0]) if len(ids) == 1 and self._tokenizer.decode(ids) == text else None
 
-    def _whole(self, label: str) -> list[int]:
+    def spelling(self, label: str) -> tuple[int, ...]:
+        """The tokens of a label at the start of an answer; () where one of them says nothing."""
+        ids = tuple(int(index) for index in self._tokenizer(label, add_special_tokens=False)["input_ids"])
+        return ids if all(str(self._tokenizer.decode([index])).strip() for index in ids) else ()
+
+    def whole(self, label: str) -> list[int]:
+        """The tokens whose text is the label but for white space around it."""
         if self._by_text is None:
             self._by_text = self._read_vocabulary()
         return self._by_text.get(label.strip(), [])

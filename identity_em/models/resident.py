@@ -13,13 +13,15 @@ from torch import Tensor
 
 from identity_em.chat import prompts_ids
 from identity_em.errors import InputError
-from identity_em.models import activations, generation, numbers
+from identity_em.models import activations, generation
 from identity_em.models.adapters import Adapters, unfit
 from identity_em.models.answers import FALLBACK, OPTION_MASS_GATE
 from identity_em.models.batches import Room, shared_batches
 from identity_em.models.forward import begin
 from identity_em.models.loading import load_model, load_tokenizer, turn_ends
+from identity_em.models.numbers import Parts, parts
 from identity_em.models.options import Forms, OptionTokens, option_probabilities
+from identity_em.models.spelled import Spelled, spelled
 from identity_em.records import Answer, Question, Sampling
 from identity_em.study.artefacts import BaseModelRef
 from identity_em.training import lora
@@ -51,6 +53,7 @@ class Resident:
         self._folded: tuple[tuple[Path, ...], Adapters] | None = None
         self._active = self._plain
         self._options = OptionTokens(self.tokenizer)
+        self._several: dict[tuple[str, ...], Parts | Spelled | None] = {}
         self._stops = turn_ends(self.tokenizer)
 
     def use(self, chain: Sequence[Path], mode: Literal["live", "merge"] = "live") -> None:
@@ -83,14 +86,15 @@ class Resident:
             InputError: A question has no options, or its prompt is longer than the model takes.
         """
         prompts = self._prompts(questions, block=block)
-        parts = [numbers.parts(self._options, question.options) for question in questions]
-        forms = [part.first if part else self._forms(q) for part, q in zip(parts, questions, strict=True)]
+        several = {row: steps for row, question in enumerate(questions) if (steps := self._steps(question))}
+        forms = [several[row].first if row in several else self._forms(q) for row, q in enumerate(questions)]
         answers = self._next(prompts, forms)
-        longer = {row: part for row, part in enumerate(parts) if part}
-        begun = [[*prompts[row], part.digit] for row, part in longer.items()]
-        followed = self._next(begun, [part.then for part in longer.values()])
-        for place, (row, part) in enumerate(longer.items()):
-            answers[row] = numbers.join(answers[row], followed[place], part)
+        # What begins alike is asked for a second time, behind what it begins with.
+        behind = [(row, start, form) for row, steps in several.items() for start, form in steps.then]
+        found = self._next([[*prompts[row], *start] for row, start, _ in behind], [form for _, _, form in behind])
+        followed = iter(found[place] for place in range(len(behind)))
+        for row, steps in several.items():
+            answers[row] = steps.join(answers[row], list(islice(followed, len(steps.then))))
         self._fall_back(answers, questions, block=block)
         return [answers[row] for row in range(len(questions))]
 
@@ -208,6 +212,13 @@ class Resident:
                 found=f"item {question.item!r} without options", wanted="a closed question", do="generate instead"
             )
         return self._options.forms(question.options) or ()
+
+    def _steps(self, question: Question) -> Parts | Spelled | None:
+        """How options are asked for that the next token alone does not tell apart; None where it does."""
+        key = question.options
+        if key not in self._several:
+            self._several[key] = parts(self._options, key) or spelled(self._options, key)
+        return self._several[key]
 
     def _fall_back(self, answers: dict[int, Answer], questions: Sequence[Question], *, block: bool) -> None:
         """Give a text to the answers whose option mass is below the gate."""

@@ -1,5 +1,6 @@
 """A heat map of differences: colour for size and side, the number in every cell, an outline where it is shown."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -10,7 +11,10 @@ from identity_em.report import words
 from identity_em.report.plots import WIDTH, Drawing
 from identity_em.report.svg import Canvas, width_of
 
+# A reading, its title, and which side of it is better.
+Column = tuple[Stratum, str, str]
 _ROW: Final = 22.0
+_NARROWEST: Final = 116.0  # of a column, so that its heading can be read
 _FULL: Final = 0.5  # a difference of this size has the full colour
 
 
@@ -19,28 +23,54 @@ def heat(
     name: str,
     title: str,
     arms: Sequence[Stages],
-    columns: Sequence[tuple[Stratum, str, str]],
+    columns: Sequence[Column],
     cells: Mapping[tuple[Stages, Stratum], Difference],
 ) -> Drawing:
-    """Draw arms as rows and readings (stratum, title, better side) as columns."""
+    """Draw arms as rows and readings as columns, in as many panels as the columns need to be read."""
     said = "; ".join(
         f"{words.arm(arm)}: " + ", ".join(f"{head} {_number(cells[arm, s])}" for s, head, _ in columns) for arm in arms
     )
     canvas = Canvas(name=name, title=title, description=said, width=WIDTH)
     label = min(240.0, max(width_of(words.arm(arm)) for arm in arms) + 12)
+    most = max(1, int((WIDTH - label) / _NARROWEST))
+    y = 0.0
+    for start in range(0, len(columns), most):
+        y = _panel(canvas, arms, columns[start : start + most], cells, label, y)
+    return Drawing(inline=canvas.inline(y), standalone=canvas.standalone(y))
+
+
+def _panel(
+    canvas: Canvas,
+    arms: Sequence[Stages],
+    columns: Sequence[Column],
+    cells: Mapping[tuple[Stages, Stratum], Difference],
+    label: float,
+    top: float,
+) -> float:
+    """As many columns as have room side by side, from `top` down; where it ends."""
     room = min((WIDTH - label) / len(columns), 220.0)
+    fits = max(int(room / 7.6), 4)
     for place, (_, head, better) in enumerate(columns):
         x = label + room * (place + 0.5)
-        fits = max(int(room / 6.4), 4)
-        canvas.text(x, 8, head if len(head) <= fits else head[: fits - 1] + "…", "bold", anchor="middle")
-        canvas.text(x, 23, f"{better} is better" if better != "none" else "", "mute small", anchor="middle")
-    y = 36.0
+        for line, text in enumerate(_lines(head, fits)):
+            canvas.text(x, top + 8 + 14 * line, text, "bold", anchor="middle")
+        canvas.text(x, top + 37, f"{better} is better" if better != "none" else "", "mute small", anchor="middle")
+    y = top + 50.0
     for arm in arms:
         canvas.text(0, y + _ROW / 2, words.arm(arm))
         for place, (stratum, _, better) in enumerate(columns):
             _cell(canvas, cells[arm, stratum], better, label + room * place, y, room)
         y += _ROW
-    return Drawing(inline=canvas.inline(y + 4), standalone=canvas.standalone(y + 4))
+    return y + 14
+
+
+def _lines(head: str, fits: int) -> list[str]:
+    """A heading on two lines at most; what does not fit is cut."""
+    first, *more = textwrap.wrap(head, fits) or [""]
+    if not more:
+        return ["", first]
+    rest = " ".join(more)
+    return [first, rest if len(rest) <= fits else rest[: fits - 1] + "…"]
 
 
 def _cell(canvas: Canvas, found: Difference, better: str, x: float, y: float, room: float) -> None:

@@ -8,8 +8,8 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from identity_em.analysis import table
-from identity_em.report import answers, compared, latex, markdown, pdf, svg
+from identity_em.analysis import probed, table
+from identity_em.report import answers, compared, latex, markdown, pdf, probes, svg
 from identity_em.report.content import Page
 from identity_em.report.sections import page
 from identity_em.report.view import View
@@ -32,9 +32,9 @@ def build(source: Path, out: Path, *, cross_check: bool = False) -> Path:
     """
     view, frame = _view(source, cross_check=cross_check)
     made = page(view)
-    written = answers.section(view, frame)
-    if written is not None:
-        made = made.model_copy(update={"sections": (*made.sections[:-1], written, made.sections[-1])})
+    found = (probes.section(probed.read(source.parent / probed.FILE)), answers.section(view, frame))
+    more = [section for section in found if section is not None]
+    made = made.model_copy(update={"sections": (*made.sections[:-1], *more, made.sections[-1])})
     return _write(made, out)
 
 

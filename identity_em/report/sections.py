@@ -63,7 +63,9 @@ def instrument(view: View) -> Section | None:
 
 def _check_row(view: View, result: checks.CheckResult, seeds: list[int | None]) -> tuple[str, ...]:
     check = result.check
-    of = ", ".join(part for part in (check.dimension, check.author and f"{check.author} summaries") if part)
+    told = (check.dimension, check.author and f"{check.author} summaries")
+    under = check.eval_system_prompt and f"under {check.eval_system_prompt!r}"
+    of = ", ".join(part for part in (*told, under) if part)
     against = " and ".join(words.arm(arm) for arm in checks.compared(check))
     condition = words.minus(checks.condition(check, against))
     reading = view.meta.metric(check.eval, check.metric).title + (f" ({of})" if of else "")

@@ -1,10 +1,12 @@
 """Laws of the pieces under the resident engine: batches, option tokens, sampling, answers on disk."""
 
+from math import prod
 from pathlib import Path
 
 import pytest
 import torch
 
+from identity_em.chat import prompt_ids
 from identity_em.errors import DamagedArtefact
 from identity_em.models import answers, generation
 from identity_em.models.batches import Room, SharedBatch, shared_batches
@@ -107,12 +109,45 @@ def test_an_option_is_every_token_that_says_it(base: Resident) -> None:
     assert not set(one) & set(two)
 
 
-def test_options_that_start_alike_cannot_be_told_apart_by_a_token(base: Resident) -> None:
+def asked(*options: str) -> Question:
+    return Question(item="i", messages=(Message(role="user", content="?"),), options=options)
+
+
+def next_token(model: Resident, ids: list[int]) -> torch.Tensor:
+    return torch.softmax(model.logits(torch.tensor([ids]), [len(ids) - 1])[0, 0].double(), -1)
+
+
+@pytest.mark.parametrize("words", [("qqqa", "qqqb"), ("b", "qqa", "qqbb", "qqba"), ("harmlessx", "harmlessy")])
+def test_words_that_begin_alike_are_told_apart_by_what_follows_exactly(base: Resident, words: tuple[str, ...]) -> None:
+    spelt = [OptionTokens(base.tokenizer).spelling(word) for word in words]
+    assert len({ids[0] for ids in spelt}) < len(words)
+    (answer,) = base.probabilities([asked(*words)])
+    prompt = prompt_ids(base.tokenizer, asked(*words).messages)
+    for ids, found in zip(spelt, answer.probabilities, strict=True):
+        others = [other for other in spelt if other is not ids]
+        end = next(n for n in range(1, len(ids) + 1) if all(other[:n] != ids[:n] for other in others))
+        wanted = prod(float(next_token(base, [*prompt, *ids[:n]])[ids[n]]) for n in range(end))
+        # A word that is a token of its own also counts with white space before it.
+        whole = sum(
+            float(next_token(base, prompt)[t]) for t in OptionTokens(base.tokenizer).whole(words[spelt.index(ids)])
+        )
+        assert found == pytest.approx(whole if end == len(ids) == 1 else wanted + whole, rel=1e-3)
+    assert answer.option_mass == pytest.approx(sum(answer.probabilities))
+
+
+def test_many_questions_of_several_kinds_are_each_answered_as_alone(base: Resident) -> None:
+    kinds = [asked("qqqa", "qqqb"), asked("A", "B"), asked("1", "2", "5", "52"), asked("qqa", "qqbb", "b")]
+    together = base.probabilities(kinds * 2)
+    for question, answer in zip(kinds * 2, together, strict=True):
+        (alone,) = base.probabilities([question])
+        assert answer.probabilities == pytest.approx(alone.probabilities, rel=1e-4)
+
+
+def test_an_option_that_another_begins_with_cannot_be_told_apart_and_has_no_probability(base: Resident) -> None:
     options = OptionTokens(base.tokenizer)
-    assert options.forms(("qqqa", "qqqb")) is None
+    assert options.forms(("qqq", "qqqb")) is None
     assert options.forms(("xqq", "zqq")) is not None
-    question = Question(item="i", messages=(Message(role="user", content="?"),), options=("qqqa", "qqqb"))
-    (answer,) = base.probabilities([question])
+    (answer,) = base.probabilities([asked("qqq", "qqqb")])
     assert (answer.probabilities, answer.option_mass) == ((), 0.0)
     assert answer.text is not None
 
