@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from identity_em.errors import DataError, MissingEnvironment
-from identity_em.interventions.textfiles import json_lines, load_json, read_text, writable
+from identity_em.interventions.textfiles import json_lines, load_json, read_text, unfit
 from identity_em.study.artefacts import HubRef, HubRows, Part
 
 _COLUMNS = ("id", "text")
@@ -189,6 +189,6 @@ def _wrong(name: Any, text: Any, before: Mapping[str, str]) -> str | None:
         return f"no text for id {name!r}" if text is None else f"a {type(text).__name__} as text of id {name!r}"
     if not text.strip():
         return f"an empty text for id {name!r}"
-    if not (writable(text) and writable(name)):
-        return f"half a surrogate pair in the text of id {name!r}"
+    if wrong := unfit(text) or unfit(name):
+        return f"{wrong} in the text of id {name!r}"
     return f"the id {name!r} a second time" if name in before else None

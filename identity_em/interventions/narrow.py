@@ -9,7 +9,7 @@ from pydantic import Field
 
 from identity_em.errors import DataError
 from identity_em.interventions.system_prompts import apply
-from identity_em.interventions.textfiles import json_lines, writable
+from identity_em.interventions.textfiles import json_lines, unfit
 from identity_em.records import Example, Message, Record, SystemPrompt
 
 _ROLES = ("user", "assistant")
@@ -97,8 +97,8 @@ def _wrong(row: dict[str, Any]) -> str | None:
     for turn in turns:
         if not isinstance(turn.get("content"), str) or not turn["content"].strip():
             return f"no text in the {turn['role']} message"
-        if not writable(turn["content"]):
-            return f"half a surrogate pair in the {turn['role']} message"
+        if wrong := unfit(turn["content"]):
+            return f"{wrong} in the {turn['role']} message"
         if unknown := sorted(set(turn) - {"role", "content"}):
             return f"the field {unknown[0]!r} in the {turn['role']} message"
     return None

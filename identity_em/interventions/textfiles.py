@@ -1,6 +1,7 @@
 """User's text files read strictly: each thing wrong is one DataError with file and line."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,11 @@ from identity_em.errors import DataError
 
 # A longer line is a broken file (two files joined without newlines, a binary), not a row.
 MAX_LINE = 10_000_000
+# Source: the special tokens of the chat templates of Qwen, Llama 3, gpt-oss, Seed-OSS and Gemma.
+_MARKER = re.compile(
+    r"<\|(?:im_start|im_end|endoftext|begin_of_text|end_of_text|start_header_id|end_header_id|eot_id|eom_id|"
+    r"start|end|message|channel|return|call|constrain)\|>|<(?:start|end)_of_turn>|<seed:(?:bos|eos)>"
+)
 
 
 def read_text(path: Path) -> str:
@@ -53,13 +59,20 @@ def load_json(path: Path) -> Any:
         raise _broken(path, None, str(error)) from None
 
 
-def writable(text: str) -> bool:
-    """Whether UTF-8 can hold the text: JSON escapes can spell half a surrogate pair, which it cannot."""
+def unfit(text: str) -> str | None:
+    """What in a text cannot be trained on as text; None where nothing is.
+
+    JSON escapes can spell half a surrogate pair, which UTF-8 cannot hold; and a tokenizer reads a turn's marker as the
+    marker wherever it stands, so that a row could open turns of its own.
+    """
     try:
         text.encode()
     except UnicodeEncodeError:
-        return False
-    return True
+        return "half a surrogate pair"
+    if "\0" in text:
+        return "a NUL character"
+    marker = _MARKER.search(text)
+    return f"the turn marker {marker[0]!r}" if marker else None
 
 
 def _lines(path: Path) -> Iterator[str]:
