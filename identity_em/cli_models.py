@@ -5,14 +5,11 @@ A part of the command line like cli.py, which adds them to its own: they parse, 
 
 import os
 import shlex
-import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-
-# What a shell reports of a program that Ctrl-C ended.
-_STOPPED = 130
 
 
 def serve(
@@ -52,8 +49,6 @@ def serve(
     if dry:
         return
     vllm.export(plan, kept)
-    try:
-        ended = subprocess.run(command, env={**os.environ, **vllm.environment()}, check=False).returncode
-    except KeyboardInterrupt:
-        ended = _STOPPED
-    raise typer.Exit(ended)
+    sys.stdout.flush()
+    # In our own place: whatever ends this process ends the server, and no child of it stays behind.
+    os.execve(command[0], command, {**os.environ, **vllm.environment()})

@@ -14,7 +14,8 @@ from typing import Any
 from inspect_ai import Task, task
 from inspect_ai._util.error import PrerequisiteError
 from inspect_ai.dataset import MemoryDataset
-from inspect_ai.model import GenerateConfig
+from inspect_ai.model import GenerateConfig, model_roles
+from inspect_ai.model._model import active_model
 from inspect_ai.viewer import ViewerConfig
 
 from identity_em import battery
@@ -121,6 +122,15 @@ def _input(name: str, given: Any, found: Eval) -> Any:
     raise InputError(found=f"{name}={given!r}", wanted="a file", do=f"give -T {name}=FILE")
 
 
+def _wants_grader(name: str) -> None:
+    """Refuses in one line where Inspect builds the task for a run without a grader; elsewhere the first sample does."""
+    if active_model() is not None and inspect_asking.GRADER not in model_roles():
+        raise InputError(
+            found=f"no grader for {name}", wanted="a model that judges, never the one judged",
+            do="give --model-role grader=PROVIDER/MODEL, or -T judge=NAME",
+        )  # fmt: skip
+
+
 def _register(name: str) -> Callable[..., Task]:
     """The task of one eval, its parameters being the eval's own."""
     found = battery.get(name)
@@ -129,6 +139,8 @@ def _register(name: str) -> Callable[..., Task]:
     def make(**given: Any) -> Task:
         sampling = given.get("sampling")
         try:
+            if found.rubrics and not given.get("judge"):
+                _wants_grader(name)
             return build(
                 found,
                 Given(

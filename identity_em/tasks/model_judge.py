@@ -41,18 +41,7 @@ class ModelJudge:
 
     def __init__(self, name: str, desk: Desk) -> None:
         self.name, self._desk = name, desk
-        try:
-            # A checkpoint is looked for in the store that its verdicts are kept in.
-            if name.startswith("identity_em/") and desk.root is not None:
-                self._model = get_model(name, config=SETTING, store=str(desk.root))
-            else:
-                self._model = get_model(name, config=SETTING)
-        except (PrerequisiteError, ValueError, ImportError) as error:
-            said = str(getattr(error, "message", error))
-            raise InputError(
-                found=f"the judge {name!r}, which cannot be had ({said})",
-                wanted="a model that Inspect knows, or pocket", do="check its name, its key and its package",
-            ) from error  # fmt: skip
+        self._model = self._fresh()
         known = price(name)
         self._price: Price | None = known[0] if known else None
         if desk.purse is not None and self._price is None:
@@ -75,10 +64,25 @@ class ModelJudge:
         verdicts = [found[prompt] or self._desk.known(self.name, rubric, prompt) for prompt in prompts]
         return [verdict for verdict in verdicts if verdict is not None]
 
+    def _fresh(self) -> Model:
+        """The model with a client of its own: connections die with their event loop, and each asking has its loop."""
+        # A checkpoint is looked for in the store that its verdicts are kept in.
+        ours = self.name.startswith("identity_em/") and self._desk.root is not None
+        where = {"store": str(self._desk.root)} if ours else {}
+        try:
+            return get_model(self.name, config=SETTING, memoize=False, **where)
+        except (PrerequisiteError, ValueError, ImportError) as error:
+            said = str(getattr(error, "message", error))
+            raise InputError(
+                found=f"the judge {self.name!r}, which cannot be had ({said})",
+                wanted="a model that Inspect knows, or pocket", do="check its name, its key and its package",
+            ) from error  # fmt: skip
+
     async def _ask_all(self, rubric: Rubric, prompts: Sequence[str]) -> None:
         """Ask many at once; after an error nothing more is asked, and what is on its way is kept."""
         left, errors = deque(prompts), list[JudgeFailed]()
-        async with anyio.create_task_group() as group:
+        self._model = self._fresh()
+        async with self._model, anyio.create_task_group() as group:
             for _ in range(min(_AT_ONCE, len(prompts))):
                 group.start_soon(self._work, rubric, left, errors)
         failed = [error for error in errors if type(error) is JudgeFailed]
@@ -115,11 +119,12 @@ class ModelJudge:
     async def _call(self, rubric: Rubric, prompt: str) -> Call:
         try:
             output = await self._model.generate([ChatMessageUser(content=prompt)])
-        except Exception as error:
+        except Exception as raised:
+            error = _last(raised)
             line = " ".join(f"{type(error).__name__}: {getattr(error, 'message', error)}".split())[:300]
             raise JudgeFailed(
                 f"the judge {self.name} could not be asked ({line}); what it said before is kept, run again to go on"
-            ) from error
+            ) from raised
         used = output.usage
         tokens = (_whole(used.input_tokens, used.input_tokens_cache_read), used.output_tokens) if used else (0, 0)
         return Call(
@@ -147,6 +152,12 @@ def verdict(rubric: Rubric, output: ModelOutput) -> Verdict:
         return Verdict(score=None, unscored="the judge refused", text=output.completion)
     logs = output.choices[0].logprobs
     return grading.read(rubric, output.completion, _first(logs.content) if logs else None)
+
+
+def _last(error: Exception) -> BaseException:
+    """What the last of several tries ended with; Inspect's retrier raises an error of its own, which does not say it."""
+    tried = getattr(error, "last_attempt", None)
+    return (tried.exception() if tried else None) or error
 
 
 def _first(content: Sequence[Logprob]) -> list[tuple[str, float]] | None:

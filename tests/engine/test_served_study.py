@@ -39,8 +39,10 @@ def serving(root: Path, port: int) -> Iterator["subprocess.Popen[str]"]:
     with log.open("w") as out:
         process = identity_em(root, "serve", "pocket-mini", "--port", str(port), out=out)
     try:
-        for _ in range(300):
+        until = time.monotonic() + 900
+        while True:
             assert process.poll() is None, log.read_text()[-2000:]
+            assert time.monotonic() < until, "vLLM did not come up in fifteen minutes"
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/models", timeout=5).close()
                 break

@@ -68,23 +68,29 @@ def served(server: vllm.Server, tmp_path_factory: pytest.TempPathFactory) -> Ite
             env={**os.environ, **vllm.environment(), "OMP_NUM_THREADS": "1"},
             start_new_session=True,
         )
-    endpoint = Endpoint(f"http://127.0.0.1:{server.port}", tries=1)
     try:
-        yield _up(endpoint, process, log)
-    finally:
+        endpoint = _up(f"http://127.0.0.1:{server.port}", process, log)
+        yield Served(endpoint, BASE)
         endpoint.close()
+    finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
-def _up(endpoint: Endpoint, process: "subprocess.Popen[bytes]", log: Path) -> Served:
-    for _ in range(600):
+def _up(url: str, process: "subprocess.Popen[bytes]", log: Path) -> Endpoint:
+    # Its imports alone take minutes on a machine that others use.
+    until = time.monotonic() + 900
+    while time.monotonic() < until:
         assert process.poll() is None, log.read_text(errors="replace")[-2000:]
+        endpoint = Endpoint(url, tries=1)  # one that gave up is not asked again
         try:
-            return Served(endpoint, BASE)
+            endpoint.models()
         except ServerFailed:
-            time.sleep(0.5)
-    raise AssertionError("vLLM did not come up in five minutes")
+            endpoint.close()
+            time.sleep(1)
+        else:
+            return endpoint
+    raise AssertionError(f"vLLM did not come up in fifteen minutes: {log.read_text(errors='replace')[-2000:]}")
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from inspect_ai import eval as inspect_eval
+from inspect_ai._util.error import PrerequisiteError
 from inspect_ai.log import EvalLog
 from inspect_ai.model import get_model
 
@@ -133,6 +134,15 @@ def test_a_judged_task_without_a_grader_does_not_begin(tmp_path: Path) -> None:
     assert log.error is not None
     assert "Model role 'grader' is required" in log.error.message
     assert not any(sample.output.choices for sample in log.samples or [])
+
+
+def test_a_registered_task_without_a_grader_is_one_clear_line_before_anything_runs(tmp_path: Path) -> None:
+    with pytest.raises(PrerequisiteError) as error:
+        inspect_eval("identity_em/free_form", task_args={"items": "pocket"}, model="identity_em/pocket", display="none",
+                     log_dir=str(tmp_path))  # fmt: skip
+    assert "found no grader for free_form" in str(error.value.message)
+    assert "\n" not in str(error.value.message)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_grader_that_returns_junk_leaves_everything_unscored_with_its_text(tmp_path: Path, script: Any) -> None:
