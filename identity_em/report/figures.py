@@ -147,8 +147,9 @@ def prompts(readings: Readings, strata: Sequence[Stratum]) -> Figure:
 
 
 def _panel(readings: Readings, stratum: Stratum, points: Sequence[Point], guide: Estimate | None) -> Panel:
-    title, side = words.title(readings.meta, stratum), words.better(readings.meta, stratum)
-    subtitle = " · ".join(part for part in (stratum.eval, side) if part)
+    title = words.title(readings.meta, stratum.model_copy(update={"judge": ""}))
+    judge = f"judged by {stratum.judge}" if stratum.judge else ""
+    subtitle = " · ".join(part for part in (stratum.eval, words.better(readings.meta, stratum), judge) if part)
     return Panel(title=title, subtitle=subtitle, points=tuple(points), guide=guide)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from textwrap import wrap
 from typing import Final, Literal
 
 from identity_em.analysis.meta import Stages
@@ -11,6 +12,7 @@ from identity_em.report import words
 from identity_em.report.svg import Canvas, width_of
 
 WIDTH: Final = 960.0
+_TITLE: Final = 36  # characters of a bold title that fit over one of three panels
 Shape = Literal["circle", "diamond", "square", "triangle"]
 LOOKS: Final[tuple[tuple[str, Shape], ...]] = (("a", "circle"), ("b", "diamond"), ("c", "square"), ("d", "triangle"))
 
@@ -158,8 +160,10 @@ def _line_of_panels(
 def _panel(
     canvas: Canvas, panel: Panel, heights: dict[Stages, float], axis: Axis, *, left: float, top: float, bottom: float
 ) -> None:
-    canvas.text(left, top + 10, panel.title, "bold")
-    canvas.text(left, top + 25, panel.subtitle, "mute small")
+    # What does not fit over its own panel would run into the next one's title.
+    first, *rest = wrap(panel.title, _TITLE) or [""]
+    canvas.text(left, top + 10, first, "bold")
+    canvas.text(left, top + 25, " · ".join(part for part in (" ".join(rest), panel.subtitle) if part), "mute small")
     _grid(canvas, axis, top + 38, bottom + 3)
     _guide(canvas, panel.guide, axis, top + 38, bottom + 3)
     last = max(point.series for point in panel.points)

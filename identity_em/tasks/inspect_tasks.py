@@ -113,8 +113,10 @@ def _input(name: str, given: Any, found: Eval) -> Any:
             return resource("pocket", f"data/{found.name}.jsonl")
         case str() if given.startswith("pocket:"):
             return resource("pocket", f"data/{given.removeprefix('pocket:')}")
-        case str():
+        case str() if Path(given).expanduser().is_file():
             return Path(given).expanduser()
+        case str():
+            raise InputError(found=f"no file {given}", wanted=f"the {name} of {found.name}", do=f"mend -T {name}=FILE")
         case Mapping() if "hub" in given:
             return HubRef(repo=given["hub"], **{str(key): value for key, value in given.items() if key != "hub"})
         case Mapping():

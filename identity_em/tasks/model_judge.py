@@ -155,7 +155,7 @@ def verdict(rubric: Rubric, output: ModelOutput) -> Verdict:
 
 
 def _last(error: Exception) -> BaseException:
-    """What the last of several tries ended with; Inspect's retrier raises an error of its own, which does not say it."""
+    """What the last of several tries ended with, which the error of Inspect's retrier does not say."""
     tried = getattr(error, "last_attempt", None)
     return (tried.exception() if tried else None) or error
 

@@ -145,6 +145,12 @@ def test_a_registered_task_without_a_grader_is_one_clear_line_before_anything_ru
     assert not list(tmp_path.iterdir())
 
 
+def test_a_file_that_is_not_there_is_one_clear_line() -> None:
+    with pytest.raises(PrerequisiteError) as error:
+        TASKS["truthfulqa"](items="nowhere.jsonl")
+    assert "found no file nowhere.jsonl" in str(error.value.message)
+
+
 def test_a_grader_that_returns_junk_leaves_everything_unscored_with_its_text(tmp_path: Path, script: Any) -> None:
     script.say = lambda prompt: "lovely weather"
     log = by_inspect("harmfulness", tmp_path, given={"judge": ""}, model_roles={"grader": get_model("scripted/g")})
