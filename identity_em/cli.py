@@ -199,12 +199,12 @@ def _conclude(done: "Finished", seconds: float, *, quiet: bool, as_json: bool) -
     """The last lines: what was made, reused, failed and blocked, and where the report is."""
     if as_json:
         _json({**done.summary, "seconds": round(seconds, 1)})
-    elif quiet:
-        _out().print(str(done.report), highlight=False, soft_wrap=True)
     else:
-        words = ", ".join(f"{n} {name}" for name, n in done.summary["artefacts"].items())
-        _out().print(f"{words} in {seconds:.0f} s", highlight=False)
-        _out().print(f"report: {done.report}", highlight=False, soft_wrap=True)
+        if not quiet:
+            words = ", ".join(f"{n} {name}" for name, n in done.summary["artefacts"].items())
+            _out().print(f"{words} in {seconds:.0f} s", highlight=False)
+        if done.report:
+            _out().print(str(done.report) if quiet else f"report: {done.report}", highlight=False, soft_wrap=True)
     for line in done.errors:
         _fail(line)
     if done.exit_code:
