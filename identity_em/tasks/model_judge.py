@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from inspect_ai._util.error import PrerequisiteError
@@ -68,7 +68,7 @@ class ModelJudge:
         """The model with a client of its own: connections die with their event loop, and each asking has its loop."""
         # A checkpoint is looked for in the store that its verdicts are kept in.
         ours = self.name.startswith("identity_em/") and self._desk.root is not None
-        where = {"store": str(self._desk.root)} if ours else {}
+        where: dict[str, Any] = {"store": str(self._desk.root)} if ours else {}
         try:
             return get_model(self.name, config=SETTING, memoize=False, **where)
         except (PrerequisiteError, ValueError, ImportError) as error:
