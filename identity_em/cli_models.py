@@ -50,5 +50,5 @@ def serve(
         return
     vllm.export(plan, kept)
     sys.stdout.flush()
-    # In our own place: whatever ends this process ends the server, and no child of it stays behind.
+    # In our own place: a signal to this process reaches the server, which ends its children (not after SIGKILL).
     os.execve(command[0], command, {**os.environ, **vllm.environment()})

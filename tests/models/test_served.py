@@ -148,9 +148,9 @@ def test_a_chat_api_is_read_by_the_text_of_its_tokens(server: FakeServer) -> Non
 
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_passing_faults_are_waited_out(server: FakeServer, served: Served, status: int) -> None:
-    server.fault = lambda number: (status, {"Retry-After-Ms": "1"}) if number < 6 else None
+    server.fault = lambda number: (status, {"Retry-After-Ms": "1"}) if number < 2 else None
     assert len(served.probabilities(questions())) == 12
-    assert server.statuses[status] == 6
+    assert server.statuses[status] == 2  # fewer than one question's tries, whoever of the four meets them
 
 
 def test_a_cut_connection_is_asked_again(server: FakeServer, served: Served) -> None:
