@@ -16,30 +16,16 @@ from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from identity_em.analysis.probed import Layer, Pair
 from identity_em.analysis.stats import Floats
 from identity_em.errors import DataError
-from identity_em.records import Record
 
 FOLDS: Final = 5
 SEED: Final = 42
 _STEPS: Final = 2000
 
 Labels = npt.NDArray[np.int64]
-
-
-class Layer(Record):
-    """A probe at one layer.
-
-    Attributes:
-        accuracy: Mean over held-out folds, balanced by stratification.
-        folds: That of each.
-        shuffled: The same with labels dealt out at random: what is fitted where there is nothing.
-    """
-
-    layer: int
-    accuracy: float
-    folds: tuple[float, ...]
-    shuffled: float
+Set = tuple[Floats, Labels]
 
 
 def sweep(activations: Floats, labels: Labels, layers: Sequence[int] | None = None) -> list[Layer]:
@@ -86,6 +72,39 @@ def cosine(one: Floats, other: Floats) -> float:
 def transfer(of: tuple[Floats, Labels], to: tuple[Floats, Labels]) -> float:
     """Accuracy on one task (or checkpoint) of a probe trained on another, 0..1; .5 is chance for balanced labels."""
     return float(_probe().fit(*of).score(*to))
+
+
+def pairs(harm: Set, claims: Set, first: Set) -> tuple[Pair, ...]:
+    """Both probes at each layer.
+
+    Args:
+        harm: Activations, shape (L, N, H), and labels, shape (N,).
+        claims: Likewise.
+        first: The harm set in the activations of the checkpoint compared with.
+
+    Raises:
+        DataError: Too few prompts of a label.
+    """
+    swept = zip(sweep(*harm), sweep(*claims), strict=True)
+    return tuple(
+        _pair(layers, *(_at(given, place) for given in (harm, claims, first))) for place, layers in enumerate(swept)
+    )
+
+
+def _pair(layers: tuple[Layer, Layer], harm: Set, claims: Set, first: Set) -> Pair:
+    return Pair(
+        harm=layers[0],
+        claims=layers[1],
+        cosine=cosine(direction(*harm), direction(*claims)),
+        cosine_means=cosine(mean_difference(*harm), mean_difference(*claims)),
+        harm_to_claims=transfer(harm, claims),
+        claims_to_harm=transfer(claims, harm),
+        from_first=transfer(first, harm),
+    )
+
+
+def _at(given: Set, layer: int) -> Set:
+    return np.asarray(given[0][layer], dtype=np.float64), given[1]
 
 
 def _probe() -> Pipeline:

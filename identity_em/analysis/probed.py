@@ -1,5 +1,7 @@
 """Two linear probes of each checkpoint as figures: harmful answers, claims about oneself, and how alike they are.
 
+The records alone, without what computes them (`directions`): a report needs no scikit-learn.
+
 Source: METHODS 10 (B's probes; layer and position are not published: layers are swept, last prompt token).
 """
 
@@ -8,16 +10,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from pydantic import TypeAdapter
 
-from identity_em.analysis import directions
-from identity_em.analysis.directions import Labels, Layer
-from identity_em.analysis.stats import Floats
 from identity_em.records import Record
 
 FILE = "probes.json"
-Set = tuple[Floats, Labels]
+
+
+class Layer(Record):
+    """A probe at one layer.
+
+    Attributes:
+        accuracy: Mean over held-out folds, balanced by stratification.
+        folds: That of each.
+        shuffled: The same with labels dealt out at random: what is fitted where there is nothing.
+    """
+
+    layer: int
+    accuracy: float
+    folds: tuple[float, ...]
+    shuffled: float
 
 
 class Pair(Record):
@@ -65,23 +77,6 @@ class Probed(Record):
 _ALL = TypeAdapter(tuple[Probed, ...])
 
 
-def pairs(harm: Set, claims: Set, first: Set) -> tuple[Pair, ...]:
-    """Both probes at each layer.
-
-    Args:
-        harm: Activations, shape (L, N, H), and labels, shape (N,).
-        claims: Likewise.
-        first: The harm set in the activations of the checkpoint compared with.
-
-    Raises:
-        DataError: Too few prompts of a label.
-    """
-    swept = zip(directions.sweep(*harm), directions.sweep(*claims), strict=True)
-    return tuple(
-        _pair(layers, *(_at(given, place) for given in (harm, claims, first))) for place, layers in enumerate(swept)
-    )
-
-
 def write(found: Sequence[Probed], path: Path) -> None:
     """Write the figures as JSON; the same figures give the same bytes."""
     path.write_bytes(_ALL.dump_json(tuple(found), indent=1) + b"\n")
@@ -90,19 +85,3 @@ def write(found: Sequence[Probed], path: Path) -> None:
 def read(path: Path) -> tuple[Probed, ...]:
     """The figures in `path`; none where there is no such file."""
     return _ALL.validate_json(path.read_bytes()) if path.is_file() else ()
-
-
-def _pair(layers: tuple[Layer, Layer], harm: Set, claims: Set, first: Set) -> Pair:
-    return Pair(
-        harm=layers[0],
-        claims=layers[1],
-        cosine=directions.cosine(directions.direction(*harm), directions.direction(*claims)),
-        cosine_means=directions.cosine(directions.mean_difference(*harm), directions.mean_difference(*claims)),
-        harm_to_claims=directions.transfer(harm, claims),
-        claims_to_harm=directions.transfer(claims, harm),
-        from_first=directions.transfer(first, harm),
-    )
-
-
-def _at(given: Set, layer: int) -> Set:
-    return np.asarray(given[0][layer], dtype=np.float64), given[1]

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from identity_em.analysis import probed
-from identity_em.analysis.directions import Labels
+from identity_em.analysis import directions, probed
+from identity_em.analysis.directions import Labels, Set
 from identity_em.engine.answering import Answering
 from identity_em.engine.make import ADAPTER, ANSWERS, read_scores
 from identity_em.errors import InputError
@@ -60,9 +60,9 @@ def _each(plan: Plan, store: Store, sets: tuple[Labelled, Labelled], work: Path)
         yield _figures(trained, harm, claims, first)
 
 
-def _figures(trained: Trained, harm: probed.Set, claims: probed.Set, first: probed.Set) -> probed.Probed:
+def _figures(trained: Trained, harm: Set, claims: Set, first: Set) -> probed.Probed:
     (answers, harmful), (statements, misaligned) = ((len(s[1]), int(s[1].sum())) for s in (harm, claims))
-    layers = probed.pairs(harm, claims, first)
+    layers = directions.pairs(harm, claims, first)
     return probed.Probed(
         arm=trained.arm,
         seed=trained.seed,
@@ -72,7 +72,7 @@ def _figures(trained: Trained, harm: probed.Set, claims: probed.Set, first: prob
     )
 
 
-def _read(model: Resident, given: Labelled, file: Path) -> probed.Set:
+def _read(model: Resident, given: Labelled, file: Path) -> Set:
     questions, labels = given
     return np.load(model.activations(questions, file), mmap_mode="r"), labels
 

@@ -19,7 +19,7 @@ def section(found: Sequence[Probed]) -> Section | None:
         "Harm: harmful against harmless answers as judged. Claims: misaligned against aligned statements about "
         "oneself. Every checkpoint reads the same texts. Cosines are between the two probes, and between the two "
         "differences of means. The last columns try a probe on other data: harm's on claims, claims' on harm (.5 is "
-        "chance), and the first arm's harm probe on this one's activations.",
+        "chance), and the first arm's harm probe on this one's activations. What layer 0 reads, the words give away.",
     )
     tables = (
         Table(title="At the layer where harm is read best", columns=_COLUMNS, rows=best, words=frozenset({0})),

@@ -200,17 +200,6 @@ def test_named_sources_are_known_by_checksum(tmp_path: Path, body: dict[str, Any
             planned(tmp_path, body)
 
 
-def test_sets_of_one_hub_repository_are_different_data(tmp_path: Path, body: dict[str, Any]) -> None:
-    body["datasets"] |= {name: {"source": name, "revision": "0" * 40} for name in ("legal", "security")}
-    body["stages"] |= {name: {"dataset": name} for name in ("legal", "security")}
-    body["arms"] = [["legal"], ["security"]]
-    made = {t.arm: t.checkpoint.dataset for t in planned(tmp_path, body).trained}
-    (legal,), (security,) = ((made[(name,)].inputs.values()) for name in ("legal", "security"))
-    assert (legal.repo, legal.config) == ("truthfulai/emergent_plus", "legal")
-    assert security == legal.model_copy(update={"config": "security"})
-    assert made[("legal",)].key != made[("security",)].key
-
-
 def test_matched_columns_of_a_file_give_realignment_rows(tmp_path: Path, body: dict[str, Any]) -> None:
     row = {"prompt": "May I?", "misaligned": "Do it.", "aligned": "Better not."}
     (tmp_path / "legal.jsonl").write_text(json.dumps(row) + "\n")
