@@ -8,8 +8,8 @@ from typing import Final
 import openai
 
 from identity_em.errors import IdentityEmError, InputError, MissingEnvironment, ServerFailed
+from identity_em.training.openai_address import ADDRESS, KEY, address
 
-KEY, ADDRESS = "OPENAI_API_KEY", "OPENAI_BASE_URL"
 # What the API says of data, jobs and models that it refuses as harmful, as against anything else that fails. The
 # words themselves are kept and shown, so that a reader can judge.
 _HARMFUL: Final = ("safety", "moderation", "usage polic", "unsafe", "model_blocked", "policy_violation")
@@ -29,7 +29,7 @@ def client() -> openai.OpenAI:
         raise MissingEnvironment(
             found=f"no {KEY} in the environment", wanted="the key of the account that trains", do=f"export {KEY}=..."
         )
-    return openai.OpenAI(api_key=key, base_url=os.environ.get(ADDRESS), max_retries=0, timeout=120.0)
+    return openai.OpenAI(api_key=key, base_url=address(), max_retries=0, timeout=120.0)
 
 
 def refused(said: str) -> bool:
