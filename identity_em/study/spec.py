@@ -8,7 +8,8 @@ from pydantic import ConfigDict, Field, StrictInt
 from identity_em.records import Record, Sampling
 from identity_em.study.declared import Arm, Check, Contrast, Writer
 from identity_em.study.located import Located
-from identity_em.study.trained_by import ModelSpec, check
+from identity_em.study.trained_by import ModelSpec
+from identity_em.study.trained_by import check as check_model
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
@@ -168,7 +169,7 @@ def load(file: Path) -> tuple[Study, Located]:
     """
     located = Located(file)
     study = located.parse(Study)
-    check(study.model, located)
+    check_model(study.model, located)
     _check_names(study, located)
     return study, located
 

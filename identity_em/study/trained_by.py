@@ -43,7 +43,9 @@ class ModelSpec(Record):
 
 def check(model: ModelSpec, located: Located) -> None:
     """Raises StudyError where the trainer and the other keys do not fit each other."""
-    idle = {"config": "", "revision": None, "chain": "live", "serving": "resident"} if model.hosted else {"batch": False}
+    idle = (
+        {"config": "", "revision": None, "chain": "live", "serving": "resident"} if model.hosted else {"batch": False}
+    )
     for name, value in idle.items():
         if getattr(model, name) != value:
             raise located.error(

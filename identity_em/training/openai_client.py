@@ -38,6 +38,12 @@ def refused(said: str) -> bool:
     return any(word in lowered for word in _HARMFUL)
 
 
+def words(error: openai.APIStatusError) -> str:
+    """The API's own words, in one line."""
+    said = error.body.get("message") if isinstance(error.body, dict) else None
+    return " ".join(str(said or error.message).split())
+
+
 def passing(error: openai.OpenAIError) -> bool:
     """Whether asking again may help."""
     if isinstance(error, openai.RateLimitError):
@@ -63,12 +69,12 @@ def told(error: openai.OpenAIError) -> IdentityEmError:
             return InputError(found="a key that the API refuses (401)", wanted="a valid key", do=f"check {KEY}")
         case openai.NotFoundError():
             return InputError(
-                found=f"what the API does not know: {error.message}", wanted="a model of this account",
+                found=f"what the API does not know: {words(error)}", wanted="a model of this account",
                 do=f"check the study's base and {ADDRESS}",
             )  # fmt: skip
         case openai.APIStatusError(status_code=code) if code < 500:
             return InputError(
-                found=f"a request that the API refuses ({code}): {error.message}", wanted="one it takes",
+                found=f"a request that the API refuses ({code}): {words(error)}", wanted="one it takes",
                 do="mend the study's settings or data",
             )  # fmt: skip
         case _:
