@@ -58,7 +58,7 @@ def run_study(
         answering.check(plan, store, means.served)
     local = not plan.base.hosted and any(not store.has(c) for c in plan.trainings)
     trainer = environment.require_trainer() if local else None
-    if plan.base.hosted and any(not store.has(a) for a in plan.artefacts):
+    if plan.base.hosted and any(not store.has(a) and not outcomes.cause(store, a) for a in plan.artefacts):
         hosting.check(plan.base.name, [c for c in plan.trainings if not store.has(c)], budget=means.budget)
     store.check_writable()
     store.sweep()
