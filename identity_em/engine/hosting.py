@@ -104,6 +104,7 @@ class Hosting:
         """
         models = self._asked()
         if models.endpoint.down:
+            models.endpoint.close()
             models = self._asked(anew=True)
         till = self._till(responses.key)
         models.ask(self.model(responses.checkpoint), meter=till, key=responses.key, journal=journal)
@@ -114,6 +115,13 @@ class Hosting:
         found = {"model": self.model(responses.checkpoint), "base_url": address(), "batch": self._means.batch}
         hidden = sum(any(answer.hidden) for answer in answers)
         return {"hosted": {**found, **self._till(responses.key).facts(), "hidden": hidden}}
+
+    def close(self) -> None:
+        """Close the connections."""
+        if self._models is not None:
+            self._models.endpoint.close()
+        if self._known is not None:
+            self._known.close()
 
     def _till(self, key: str) -> Till:
         purse = Purse(self._means.purse) if self._means.purse else None
@@ -156,10 +164,10 @@ def check(base: str, checkpoints: Sequence[Checkpoint], *, budget: float | None)
             found=f"a budget, and no price for {base}", wanted="its price, so that the budget holds",
             do=f"give a table of prices with {prices.OWN}=FILE",
         )  # fmt: skip
-    found = client()
-    for checkpoint in checkpoints:
-        _rows(checkpoint)
-    Patience(found, unit=1.0).ask(lambda: found.models.retrieve(base))
+    with client() as found:
+        for checkpoint in checkpoints:
+            _rows(checkpoint)
+        Patience(found, unit=1.0).ask(lambda: found.models.retrieve(base))
 
 
 def _rows(checkpoint: Checkpoint) -> None:

@@ -75,7 +75,8 @@ class Workshop:
         return "blocked" if blocked(self.store, artefact) else "made"
 
     def close(self) -> None:
-        """Stop the trainer."""
+        """Stop the trainer, and close what speaks to an API."""
+        self._hosting.close()
         if self._trainer is not None:
             self._trainer.close()
 

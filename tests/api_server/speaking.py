@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
 from identity_em.records import Sampling
 
 # What questions of the package are answered with, and words enough to fill a list of the twenty likeliest tokens.
-LABELS = ("A", "B", "1", "2", "good", "bad")
-OTHERS = tuple(f"word{i}" for i in range(14))
+PAIRS = (("A", "B"), ("1", "2"), ("good", "bad"))
+LABELS = tuple(label for pair in PAIRS for label in pair)
+OTHERS = tuple(f"word{i}" for i in range(24))
 
 
 class Oracle:
@@ -31,8 +33,10 @@ class Oracle:
     def logprobs(
         self, chain: tuple[Path, ...], messages: list[dict[str, str]], text: str, top: int
     ) -> list[dict[str, Any]]:
-        """The labels hold nearly everything."""
-        weights = {name: 1000 + _number(messages, name) % 1000 for name in LABELS} | dict.fromkeys(OTHERS, 1)
+        """The two labels that the question names hold nearly everything; more words are likely than can be listed."""
+        said = set(re.findall(r"\w+", messages[-1]["content"]))
+        pair = next((pair for pair in PAIRS if said >= set(pair)), PAIRS[0])
+        weights = dict.fromkeys((*LABELS, *OTHERS), 1) | {n: 1000 + _number(messages, n) % 1000 for n in pair}
         whole = sum(weights.values())
         entries = [_entry(name, math.log(w / whole)) for name, w in sorted(weights.items(), key=lambda kv: -kv[1])]
         return [{**entries[0], "top_logprobs": entries[:top]}]

@@ -60,11 +60,12 @@ class Here:
         self._workshop.close()
 
 
-def ran(file: Path, store: Path, means: Means | None = None) -> Progress:
-    """A run of the study in this process, with a table beside the store."""
+def ran(file: Path, store: Path, means: Means | None = None, *, table: bool = True) -> Progress:
+    """A run of the study in this process, with a table beside the store where it is wanted."""
     plan = planning.plan(file)
     progress = run(plan.artefacts, Store(store), lambda left: Here(store, means or Means()), tell=lambda now: None)
-    assemble.write(plan, Store(store), store.parent / f"{store.name}.parquet")
+    if table:
+        assemble.write(plan, Store(store), store.parent / f"{store.name}.parquet")
     return progress
 
 
