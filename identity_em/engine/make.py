@@ -106,8 +106,8 @@ class Workshop:
         from identity_em.training.axolotl import Trainer
         from identity_em.training.jobs import Job
 
-        assert checkpoint.parent is not None
-        assert checkpoint.dataset is not None
+        assert checkpoint.parent
+        assert checkpoint.dataset
         assert checkpoint.seed is not None
         if self._trainer is None:
             self._trainer = Trainer(self._means.trainer)
@@ -137,18 +137,7 @@ class Workshop:
             "outcome": "trained",
             **trained.model_dump(mode="json"),
             "gate": agreement.model_dump(mode="json"),
-            "trainer": self._trainer_facts(),
-        }
-
-    def _trainer_facts(self) -> dict[str, str]:
-        """The trainer's libraries: the ones that decide numbers by name, all of them in the store by digest."""
-        from identity_em.training.environment import freeze, require_trainer
-
-        lines = freeze(self._means.trainer or require_trainer())
-        named = dict(line.split("==", 1) for line in lines if "==" in line)
-        kept = provenance.keep(self.store.root, "\n".join(lines) + "\n", ".freeze.txt")
-        return {name: named[name] for name in ("axolotl", "torch", "transformers", "peft") if name in named} | {
-            "freeze_sha256": kept
+            "trainer": provenance.trainer(self.store.root, self._means.trainer),
         }
 
     def _responses(self, responses: Responses, folder: Path) -> dict[str, Any]:
