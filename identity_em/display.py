@@ -16,7 +16,7 @@ from identity_em.study.artefacts import Artefact, Checkpoint
 from identity_em.study.costs import StageCost, hours, total_tokens, total_usd
 from identity_em.study.declared import Arm, arm_name
 from identity_em.study.plan import Plan, Trained
-from identity_em.tasks.prices import training
+from identity_em.tasks.prices import OWN, training
 from identity_em.training.openai_address import address
 
 
@@ -57,7 +57,7 @@ def totals(plan: Plan, costs: dict[str, StageCost], size: float | None) -> list[
     lines += matching.lines(plan.study, costs)
     tokens = total_tokens(plan, costs)
     if plan.base.hosted:
-        lines.append(hosted(plan, tokens, total_usd(plan, costs)))
+        lines.append(hosted(plan, costs))
     elif size is None:
         lines.append(f"about {tokens:,} tokens to train on; no size known for {plan.base.name}, so no hours")
     else:
@@ -71,14 +71,17 @@ def totals(plan: Plan, costs: dict[str, StageCost], size: float | None) -> list[
     return lines
 
 
-def hosted(plan: Plan, tokens: int, usd: float | None) -> str:
+def hosted(plan: Plan, costs: dict[str, StageCost]) -> str:
     """What a hosted study's trainings may cost, at which price, and where."""
-    found, where = training(plan.base.name), address()
-    if found is None or usd is None:
-        return f"about {tokens:,} tokens to train on at {where}; no price is known: give one with IDENTITY_EM_PRICES"
+    found, usd = training(plan.base.name), total_usd(plan, costs)
+    trained = f"about {total_tokens(plan, costs):,} tokens to train on at {address()}"
+    if found is None:
+        return f"{trained}; no price is known for {plan.base.name}: give one with {OWN}=FILE"
+    unknown = [name for name, cost in costs.items() if cost.usd is None]
+    without = f" without {', '.join(unknown)}, whose texts are not here yet" if unknown else ""
     return (
-        f"about {tokens:,} tokens to train on at {where}: about ${usd:,.2f} at ${found[0]:.2f} a million (prices as of "
-        f"{found[1]}); answers and judges cost besides; `run --budget` stops before its sum is passed"
+        f"{trained}: about ${usd or 0:,.2f} at ${found[0]:.2f} a million (prices as of {found[1]}){without}; answers "
+        "and judges cost besides; `run --budget` stops before its sum is passed"
     )
 
 

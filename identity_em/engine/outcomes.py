@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from identity_em.analysis.meta import BlockedMeta
 from identity_em.store import Store
@@ -47,6 +47,22 @@ def told(plan: Plan, store: Store) -> tuple[BlockedMeta, ...]:
                 name = (arm_name(trained.arm), trained.seed, at)
                 found.setdefault(name, BlockedMeta(arm=trained.arm, seed=trained.seed, at=at, said=said))
     return tuple(found.values())
+
+
+def lines(plan: Plan, store: Store, made: Container[str]) -> list[str]:
+    """What people are told at the end of a run: what is blocked, and second jobs that were cancelled in this run."""
+    found = [
+        f"blocked ({one.at}), an outcome: {arm_name(one.arm)}{'' if one.seed is None else f' s{one.seed}'}: {one.said}"
+        for one in told(plan, store)
+    ]
+    names = plan.labels() if plan.base.hosted else {}
+    for checkpoint in plan.trainings:
+        if checkpoint.base.hosted and checkpoint.key in made:
+            younger = store.manifest(checkpoint)["facts"]["cancelled"]
+            found += [
+                f"{names[checkpoint.key]}: another runner's older job stays, {job} was cancelled" for job in younger
+            ]
+    return found
 
 
 def _place(store: Store, checkpoint: Checkpoint, why: Artefact, names: dict[str, str]) -> str:

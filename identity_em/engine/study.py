@@ -12,7 +12,6 @@ from identity_em.engine.means import Means
 from identity_em.engine.run import Engine, Progress, run
 from identity_em.store import Store
 from identity_em.study.artefacts import Scores
-from identity_em.study.declared import arm_name
 from identity_em.study.plan import Plan
 from identity_em.tasks.desk import FOLDER, Purse, spent
 from identity_em.training import environment
@@ -74,7 +73,8 @@ def run_study(
     from identity_em import report
 
     path = report.build(out / TABLE, out) if missing < len(plan.readings) else None
-    return _finished(plan, progress, path, out, _refused(plan, store, waiting=waiting))
+    said = [*outcomes.lines(plan, store, progress.made), *([_WAITING] if waiting else [])]
+    return _finished(plan, progress, path, out, said)
 
 
 def _purse(plan: Plan, store: Store, budget: float | None) -> Path | None:
@@ -85,13 +85,6 @@ def _purse(plan: Plan, store: Store, budget: float | None) -> Path | None:
     judged = spent(store, (a.key for a in plan.artefacts if isinstance(a, Scores)))
     purse.fill(budget, judged + till.spent(store, (a.key for a in plan.artefacts)))
     return purse.path
-
-
-def _refused(plan: Plan, store: Store, *, waiting: bool) -> list[str]:
-    """What there is to say of a study that is not whole, though nothing failed."""
-    found = outcomes.told(plan, store)
-    lines = [f"blocked ({one.at}), an outcome: {arm_name(one.arm)} s{one.seed}: {one.said}" for one in found]
-    return lines + ([_WAITING] if waiting else [])
 
 
 def _finished(plan: Plan, progress: Progress, report: Path | None, out: Path, more: list[str]) -> Finished:

@@ -30,7 +30,7 @@ class StageCost(Record):
     Attributes:
         rows: Rows to train on; an upper bound where ties are skipped and summaries are not written yet.
         tokens: Rendered tokens over all epochs, from characters (about four a token).
-        usd: What a hosted training may cost, once; None where no price is known, or nothing is bought.
+        usd: What a hosted training may cost, once; None where no price or no text is known, or nothing is bought.
     """
 
     dataset: Dataset
@@ -71,13 +71,14 @@ def total_tokens(plan: Plan, costs: Mapping[str, StageCost]) -> int:
 
 
 def total_usd(plan: Plan, costs: Mapping[str, StageCost]) -> float | None:
-    """Dollars of all distinct hosted trainings; None where a price is not known."""
+    """Dollars of all distinct hosted trainings, as far as they are known; None where none is."""
     by_dataset = {cost.dataset.key: cost.usd for cost in costs.values()}
     known = [usd for usd in by_dataset.values() if usd is not None]
-    if len(known) < len(by_dataset):
+    if not known:
         return None
-    mean = sum(known) / max(1, len(known))
-    return sum(by_dataset.get(c.dataset.key) or mean for c in plan.trainings if c.dataset is not None)
+    # Another seed's own summaries make another dataset, of about the same length.
+    mean = sum(known) / len(known)
+    return sum(by_dataset.get(c.dataset.key, mean) or 0.0 for c in plan.trainings if c.dataset is not None)
 
 
 def described(plan: Plan, costs: Mapping[str, StageCost], size: float | None) -> dict[str, Any]:
@@ -127,7 +128,7 @@ def _cost(plan: Plan, name: str, checkpoint: Checkpoint) -> StageCost:
         exact=size.exact,
         steps=math.ceil(math.ceil(size.rows / batch) * epochs),
         tokens=tokens,
-        usd=prices.training_usd(checkpoint.base.name, tokens) if checkpoint.base.hosted else None,
+        usd=prices.training_usd(checkpoint.base.name, tokens) if checkpoint.base.hosted and tokens else None,
     )
 
 

@@ -4,14 +4,15 @@ import json
 import logging
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from identity_em.analysis.table import read
+from identity_em.engine import hosting, outcomes, till
 from identity_em.engine import study as engine
-from identity_em.engine import till
 from identity_em.engine.means import Means
 from identity_em.errors import IdentityEmError
 from identity_em.models.endpoint import TRIES
@@ -20,7 +21,7 @@ from identity_em.store import Store
 from identity_em.study import plan as planning
 from identity_em.tasks.desk import Purse
 from identity_em.training import openai_rows
-from tests.api_server.faults import Storm
+from tests.api_server.faults import Once, Storm
 from tests.api_server.server import ApiServer
 from tests.api_server.speaking import Oracle
 from tests.engine import hosted
@@ -192,6 +193,47 @@ def test_two_runners_on_one_store_make_one_job_a_stage(api: ApiServer, tmp_path:
     for thread in threads:
         thread.join()
     assert ended == [{}, {}]
+    assert (len(api.state.files), len(api.state.jobs)) == (2, 2)
+
+
+def test_of_runners_with_stores_of_their_own_the_younger_job_is_cancelled_and_told(
+    api: ApiServer, tmp_path: Path
+) -> None:
+    api.tuning._hold = 1.0
+    meeting = threading.Barrier(2, timeout=5)
+
+    def together(side: str, request: str) -> None:
+        if (side, request) == ("before", "POST /v1/fine_tuning/jobs"):
+            with suppress(threading.BrokenBarrierError):
+                meeting.wait()
+
+    api.watch = together
+    file, told = hosted.written(tmp_path, arms=[[], ["em"]], contrasts={}), {}
+
+    def one(name: str) -> None:
+        progress = hosted.ran(file, tmp_path / name, table=False)
+        assert not progress.failed
+        told[name] = outcomes.lines(planning.plan(file), Store(tmp_path / name), progress.made)
+
+    threads = [threading.Thread(target=one, args=(name,)) for name in ("one", "two")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(job["status"] for job in api.state.jobs.values()) == ["cancelled", "succeeded"]
+    (line,) = {line for lines in told.values() for line in lines}
+    assert "was cancelled" in line
+
+
+@pytest.mark.parametrize("at", ["POST /v1/files", "POST /v1/fine_tuning/jobs"])
+def test_a_reply_lost_after_something_was_made_is_found_and_not_repeated(
+    at: str, api: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.faults.once = [Once(at, "lost", times=1)]
+    monkeypatch.setattr(hosting, "_POLL", 0.1)  # also the first pause after an error
+    assert not hosted.ran(
+        hosted.written(tmp_path, evals=[{"truthfulqa": {"items": "pocket", "limit": 1}}]), tmp_path / "store"
+    ).failed
     assert (len(api.state.files), len(api.state.jobs)) == (2, 2)
 
 
