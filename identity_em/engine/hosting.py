@@ -70,10 +70,16 @@ class Hosting:
             nonlocal taken
             taken = till.train(checkpoint.base.name, _tokens(bought))
 
-        ended = HostedTrainer(self._client(), spend=spend, poll=_POLL).train(job)
+        try:
+            ended = HostedTrainer(self._client(), spend=spend, poll=_POLL).train(job)
+        except InputError:
+            # The API took no job, so it is owed nothing.
+            if taken:
+                till.after(0.0, Bought(name=TRAINING, usd=0.0))
+            raise
         usd = _paid(checkpoint, ended)
         if usd is not None:
-            till.after(taken, Bought(name=TRAINING, usd=usd, input_tokens=ended.trained_tokens or 0))
+            till.after(0.0, Bought(name=TRAINING, usd=usd, input_tokens=ended.trained_tokens or 0))
         (folder / FILE).write_text(ended.model_dump_json(indent=1) + "\n", encoding="utf-8")
         return _facts(ended, usd)
 

@@ -71,7 +71,7 @@ class Till:
         return usd
 
     def after(self, taken: float, bought: Bought) -> None:
-        """Keep what was bought; what was set apart beyond it goes back."""
+        """Keep what was bought, instead of what stood under its name; what was set apart beyond it goes back."""
         if self._purse is not None:
             before = next((one.usd or 0.0 for one in self.bought() if one.name == bought.name), 0.0)
             self._purse.settle(taken + before, bought.usd or 0.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from identity_em.analysis.meta import BlockedMeta, Stages
 from identity_em.report import words
-from identity_em.report.content import Section, Table
+from identity_em.report.content import Point, Section, Table
 from identity_em.report.view import View
 
 
@@ -18,6 +18,22 @@ def section(view: View) -> Section | None:
         "it is not asked again, it has no numbers below, and contrasts that need it cannot be computed.",
     )
     return Section(ident="hosted", title="Through an API", words=said, tables=found)
+
+
+def points(view: View) -> list[Point]:
+    """For the head of the report: which arms were blocked, and where."""
+    lost: dict[tuple[Stages, str], list[BlockedMeta]] = {}
+    for one in view.meta.blocked:
+        lost.setdefault((one.arm, one.at), []).append(one)
+    return [
+        Point(
+            lead=f"{words.arm(arm)} was blocked",
+            text=f"at its {at}, seeds {_of(found, len(view.meta.seeds))}: {found[0].said}"
+            if not at.startswith("parent")
+            else f"because of {at.removeprefix('parent ')}, seeds {_of(found, len(view.meta.seeds))}.",
+        )
+        for (arm, at), found in lost.items()
+    ]
 
 
 def _blocked(view: View) -> Table | None:

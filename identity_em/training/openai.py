@@ -118,14 +118,14 @@ class HostedTrainer:
         return self._hosted(self._follow(first, job.log), rows, cancelled)
 
     def _found(self, job: HostedJob) -> list[FineTuningJob]:
-        """The jobs for this key that were not cancelled, oldest first."""
+        """The jobs for this key that go on or came to an outcome, oldest first; what failed otherwise may be tried."""
 
         def look() -> list[FineTuningJob]:
             # Filtered by the server where it can, and here in any case: not every server knows the filter.
             listed = self._client.fine_tuning.jobs.list(limit=100, metadata={METADATA: job.key})
             return [found for found in listed if (found.metadata or {}).get(METADATA) == job.key]
 
-        found = [one for one in self._patience.ask(look) if one.status != "cancelled"]
+        found = [one for one in self._patience.ask(look) if not _given_up(one)]
         return sorted(found, key=lambda one: (one.created_at, one.id))
 
     def _create(self, job: HostedJob, data: bytes) -> FineTuningJob:
@@ -196,6 +196,12 @@ class HostedTrainer:
             created_at=job.created_at,
             finished_at=job.finished_at,
         )
+
+
+def _given_up(job: FineTuningJob) -> bool:
+    """Whether a job was cancelled, or failed without being refused as harmful."""
+    said = f"{job.error.code} {job.error.message}" if job.error else ""
+    return job.status == "cancelled" or (job.status == "failed" and not refused(said))
 
 
 def _hyperparameters(job: FineTuningJob) -> dict[str, Any]:

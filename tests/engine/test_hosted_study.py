@@ -89,6 +89,7 @@ def test_a_report_says_which_contrasts_lack_a_blocked_arm(api: ApiServer, tmp_pa
     report.build(tmp_path / "store.parquet", tmp_path / "out")
     text = (tmp_path / "out" / "report.md").read_text()
     assert "did not pass our safety evaluation" in text
+    assert "em was blocked" in text.partition("## What was asked")[0]
     assert "| reversal | reference: em |" in text
 
 
@@ -112,6 +113,8 @@ def test_a_budget_stops_before_the_job_that_would_pass_it_and_a_larger_one_goes_
     assert (len(api.state.files), len(api.state.jobs)) == (2, 2)
     spent = till.by_use(plan, Store(store))
     assert 0.05 < sum(spent.values()) < 10.0
+    kept = json.loads((tmp_path / "purse.json").read_text())["spent"]
+    assert kept == pytest.approx(sum(spent.values())), "the purse and the lines agree"
 
 
 def test_asking_stops_at_the_budget_and_goes_on_from_there(api: ApiServer, tmp_path: Path) -> None:
