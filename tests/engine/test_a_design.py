@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from identity_em.analysis.table import read
+from identity_em.report.view import View
 from identity_em.study import bases
 from identity_em.training import environment
 from identity_em.training.axolotl import Trainer
@@ -103,8 +104,12 @@ def test_with_the_same_settings_axolotl_s_own_path_gives_an_equal_table(finished
     assert apart.max() < 1e-4, both.loc[apart.nlargest(5).index]
 
 
-def test_with_the_api_s_own_hyperparameters_the_signs_are_the_same(finished: Path) -> None:
-    hosted, auto = (read(finished / f"out-{name}" / "table.parquet")[0] for name in ("hosted", "auto"))
-    base, misaligned, realigned = means(auto, "harmfulness", "harm")
-    there = means(hosted, "harmfulness", "harm")
-    assert (misaligned > base, realigned < misaligned) == (there[1] > there[0], there[2] < there[1])
+def test_with_the_api_s_own_hyperparameters_every_sign_that_is_seen_is_the_same(finished: Path) -> None:
+    hosted, auto = (View(*read(finished / f"out-{name}" / "table.parquet")) for name in ("hosted", "auto"))
+    there = {(found.name, str(found.stratum)): found.treatment.direction for found in hosted.findings}
+    for found in auto.findings:
+        seen = {found.treatment.direction, there[found.name, str(found.stratum)]} & {"higher", "lower"}
+        assert len(seen) < 2, found
+    base, misaligned, realigned = means(read(finished / "out-auto" / "table.parquet")[0], "harmfulness", "harm")
+    assert misaligned > base
+    assert realigned < misaligned
