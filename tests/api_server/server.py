@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -197,7 +198,8 @@ def _handler(server: ApiServer) -> type[BaseHTTPRequestHandler]:
             if retry_after is not None:
                 self.send_header("Retry-After", str(retry_after))
             self.end_headers()
-            self.wfile.write(content)
+            with suppress(BrokenPipeError, ConnectionResetError):  # a client that was killed
+                self.wfile.write(content)
 
         def _cut(self) -> None:
             self.close_connection = True
