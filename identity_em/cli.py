@@ -63,7 +63,9 @@ def run(
     store: StoreOption = _STORE,
     out: OutOption = None,
     workers: WorkersOption = _WORKERS,
-    budget: Annotated[float | None, typer.Option(min=0, help="Most dollars that judges may cost in all.")] = None,
+    budget: Annotated[
+        float | None, typer.Option(min=0, help="Most dollars that judges and hosted models may cost.")
+    ] = None,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
     served: Annotated[str | None, typer.Option(envvar="IDENTITY_EM_SERVED", help="A server that answers.")] = None,

@@ -13,9 +13,11 @@ from rich.text import Text
 from identity_em.engine.run import Progress
 from identity_em.study import matching
 from identity_em.study.artefacts import Artefact, Checkpoint
-from identity_em.study.costs import StageCost, hours, total_tokens
+from identity_em.study.costs import StageCost, hours, total_tokens, total_usd
 from identity_em.study.declared import Arm, arm_name
 from identity_em.study.plan import Plan, Trained
+from identity_em.tasks.prices import OWN, training
+from identity_em.training.openai_address import address
 
 
 def plan_view(plan: Plan, costs: dict[str, StageCost], size: float | None) -> RenderableType:
@@ -31,11 +33,13 @@ def plan_view(plan: Plan, costs: dict[str, StageCost], size: float | None) -> Re
         seen.update({c.key: arm for c in new})
         arms.add_row(arm_name(arm), str(len(plan.study.seeds)) if arm else "-", str(len(new)), ", ".join(with_))
     stages = Table(title="Stages", title_justify="left", box=None, pad_edge=False)
-    for column in ("stage", "dataset", "system prompt", "rows", "steps", "tokens (about)"):
-        stages.add_column(column, justify="right" if column in ("rows", "steps", "tokens (about)") else "left")
+    numbers = ("rows", "steps", "tokens (about)", *(("dollars (about)",) if plan.base.hosted else ()))
+    for column in ("stage", "dataset", "system prompt", *numbers):
+        stages.add_column(column, justify="right" if column in numbers else "left")
     for name, cost in costs.items():
         rows = f"{'' if cost.exact else '<= '}{cost.rows:,}"
-        stages.add_row(name, cost.describe, cost.system_prompt, rows, f"{cost.steps:,}", f"{cost.tokens:,}")
+        usd = (("?" if cost.usd is None else f"{cost.usd:,.2f}"),) if plan.base.hosted else ()
+        stages.add_row(name, cost.describe, cost.system_prompt, rows, f"{cost.steps:,}", f"{cost.tokens:,}", *usd)
     return Group(
         Text(f"{plan.study.name}: {plan.base.name}, chain {plan.study.model.chain}", style="bold"),
         Text(""), arms, Text(""), stages, Text(""), *(Text(line) for line in totals(plan, costs, size)),
@@ -52,7 +56,9 @@ def totals(plan: Plan, costs: dict[str, StageCost], size: float | None) -> list[
     ]
     lines += matching.lines(plan.study, costs)
     tokens = total_tokens(plan, costs)
-    if size is None:
+    if plan.base.hosted:
+        lines.append(hosted(plan, costs))
+    elif size is None:
         lines.append(f"about {tokens:,} tokens to train on; no size known for {plan.base.name}, so no hours")
     else:
         each = ", ".join(f"{h:,.2f} {name}" for name, h in hours(tokens, size).items())
@@ -63,6 +69,20 @@ def totals(plan: Plan, costs: dict[str, StageCost], size: float | None) -> list[
     if plan.base.weights == "unresolved":
         lines.append(f"{plan.base.name} has no commit yet: keys are provisional and `run` will ask for `revision`")
     return lines
+
+
+def hosted(plan: Plan, costs: dict[str, StageCost]) -> str:
+    """What a hosted study's trainings may cost, at which price, and where."""
+    found, usd = training(plan.base.name), total_usd(plan, costs)
+    trained = f"about {total_tokens(plan, costs):,} tokens to train on at {address()}"
+    if found is None:
+        return f"{trained}; no price is known for {plan.base.name}: give one with {OWN}=FILE"
+    unknown = [name for name, cost in costs.items() if cost.usd is None]
+    without = f" without {', '.join(unknown)}, whose texts are not here yet" if unknown else ""
+    return (
+        f"{trained}: about ${usd or 0:,.2f} at ${found[0]:.2f} a million (prices as of {found[1]}){without}; answers "
+        "and judges cost besides; `run --budget` stops before its sum is passed"
+    )
 
 
 def progress_view(plan: Plan, progress: Progress, *, workers: int, started: float) -> RenderableType:

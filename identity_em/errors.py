@@ -11,6 +11,8 @@ The tree (exit code of the command line in brackets)::
     │   ├── RefusedRequest        a server of models does not take a request as it is put
     │   └── MissingEnvironment    a program or environment that is needed is not there
     ├── TrainingFailed [1]        a stage did not prove its success
+    ├── Blocked [1]               an API refuses data, job or model as harmful: an outcome, kept as one
+    ├── RefusedPrompt [1]         an API refuses one prompt as harmful: it has no answer
     ├── ServerFailed [1]          a server of models gave up; what it answered is kept
     ├── JudgeFailed [1]           a judge could not be asked, or its errors did not end
     │   └── BudgetReached         what it may cost would be passed
@@ -76,6 +78,14 @@ class RefusedRequest(InputError):
 
 class TrainingFailed(IdentityEmError):
     """A stage did not prove its success (FACTS 1, trap 3)."""
+
+
+class Blocked(IdentityEmError):
+    """An API refuses data, a job or a model as harmful, in its own words: an outcome, not a failure."""
+
+
+class RefusedPrompt(IdentityEmError):
+    """An API refuses one prompt as harmful, in its own words: it has no answer."""
 
 
 class ServerFailed(IdentityEmError):

@@ -66,3 +66,15 @@ def _git(root: Path, *command: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return run.stdout
+
+
+def trainer(store: Path, python: Path | None) -> dict[str, str]:
+    """Axolotl's libraries: the ones that decide numbers by name, all of them in the store by digest."""
+    from identity_em.training.environment import freeze, require_trainer
+
+    lines = freeze(python or require_trainer())
+    named = dict(line.split("==", 1) for line in lines if "==" in line)
+    kept = keep(store, "\n".join(lines) + "\n", ".freeze.txt")
+    return {name: named[name] for name in ("axolotl", "torch", "transformers", "peft") if name in named} | {
+        "freeze_sha256": kept
+    }

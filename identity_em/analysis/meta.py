@@ -14,6 +14,7 @@ from identity_em.study.declared import Contrast as ContrastMeta
 
 __all__ = [
     "ARROW",
+    "BlockedMeta",
     "Check",
     "ContrastMeta",
     "EvalMeta",
@@ -97,6 +98,20 @@ class JudgeMeta(Record):
     kappa: float | None = None
 
 
+class BlockedMeta(Record):
+    """An arm that an API refused as harmful: a result of its own.
+
+    Attributes:
+        at: "data", "job", "inference", or "parent ARM" where it is an earlier stage that was refused.
+        said: The API's own words.
+    """
+
+    arm: Arm
+    seed: int | None = None
+    at: str
+    said: str
+
+
 class PlanMeta(Record):
     """How many trainings the study took, how many without sharing, and how many artefacts."""
 
@@ -121,7 +136,12 @@ class Provenance(Record):
 
 
 class Meta(Record):
-    """The study behind a table; `arms` in declared order, () being the base."""
+    """The study behind a table.
+
+    Attributes:
+        arms: In declared order, () being the base.
+        spent: Dollars by what they bought ("training", "answers", "judges"); empty where nothing was paid for.
+    """
 
     study: str
     base: str
@@ -133,6 +153,8 @@ class Meta(Record):
     checks: tuple[Check, ...] = ()
     evals: dict[str, EvalMeta] = Field(default_factory=dict)
     judges: tuple[JudgeMeta, ...] = ()
+    blocked: tuple[BlockedMeta, ...] = ()
+    spent: dict[str, float] = Field(default_factory=dict)
     plan: PlanMeta = PlanMeta()
     provenance: Provenance = Provenance()
     notes: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ from identity_em.study.artefacts import BaseModelRef, Checkpoint, Responses
 from identity_em.study.plan import Plan
 
 if TYPE_CHECKING:
+    from identity_em.engine.hosting import Hosting
     from identity_em.models.resident import Resident
     from identity_em.models.served import Served
 
@@ -22,10 +23,11 @@ class Answering:
 
     Args:
         url: The server that answers what is planned as `served`.
+        hosting: The API that answers for hosted checkpoints.
     """
 
-    def __init__(self, store: Store, url: str | None = None) -> None:
-        self._store, self._url = store, url
+    def __init__(self, store: Store, url: str | None = None, hosting: Hosting | None = None) -> None:
+        self._store, self._url, self._hosting = store, url, hosting
         self._resident: Resident | None = None
         self._served: Served | None = None
 
@@ -43,9 +45,12 @@ class Answering:
 
         Raises:
             InputError: There is no server, or it lacks the checkpoint.
+            Blocked: An API refuses the checkpoint as harmful.
             ServerFailed: It does not answer.
         """
         checkpoint = responses.checkpoint
+        if checkpoint.base.hosted and self._hosting is not None:
+            return self._hosting.of(responses, journal(self._store, responses))
         if responses.serving == "resident":
             model = self.resident(checkpoint.base)
             model.use(chain, checkpoint.chain)
@@ -58,6 +63,8 @@ class Answering:
 
     def facts(self, responses: Responses, answers: Sequence[Answer]) -> dict[str, Any]:
         """How a server answered, for the manifest; nothing for the resident model."""
+        if responses.checkpoint.base.hosted and self._hosting is not None:
+            return self._hosting.facts(responses, answers)
         if responses.serving == "resident" or self._served is None:
             return {}
         hidden = sum(any(answer.hidden) for answer in answers)

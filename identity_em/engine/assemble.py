@@ -8,7 +8,7 @@ import pandas as pd
 
 from identity_em import battery, provenance
 from identity_em.analysis import maxima, table
-from identity_em.engine import auditing, judging
+from identity_em.engine import auditing, judging, outcomes, till
 from identity_em.engine.make import read_scores
 from identity_em.resources import folder
 from identity_em.store import Store
@@ -32,7 +32,7 @@ def write(plan: Plan, store: Store, path: Path) -> int:
     missing = 0
     for reading in plan.readings:
         if not store.has(reading.scores):
-            missing += 1
+            missing += not outcomes.cause(store, reading.scores)
             continue
         labels = {
             "study": plan.study.name,
@@ -78,6 +78,8 @@ def meta(plan: Plan, store: Store, missing: int = 0) -> table.Meta:
         checks=study.checks,
         evals={name: _eval(plan, name) for name, _ in study.eval_params if name in asked},
         judges=judging.told(plan, store),
+        blocked=outcomes.told(plan, store),
+        spent=till.by_use(plan, store),
         plan=table.PlanMeta(
             trainings=len(plan.trainings),
             naive_trainings=plan.naive_trainings,

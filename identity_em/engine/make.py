@@ -11,7 +11,10 @@ from typing import Any, Literal
 
 from identity_em import battery, provenance
 from identity_em.engine.answering import Answering, journal
+from identity_em.engine.hosting import Hosting
 from identity_em.engine.means import Means
+from identity_em.engine.outcomes import blocked
+from identity_em.errors import Blocked
 from identity_em.interventions import articles, direct, recipes, summaries, system_prompts, wordings
 from identity_em.interventions import folder as dataset_folder
 from identity_em.models import answers as answer_file
@@ -34,7 +37,7 @@ from identity_em.study.artefacts import (
 from identity_em.tasks import judges, known_answers
 from identity_em.tasks.desk import Desk, Purse
 
-Outcome = Literal["made", "reused", "busy"]
+Outcome = Literal["made", "reused", "busy", "blocked"]
 ADAPTER = "adapter"
 ANSWERS = "answers.jsonl"
 SCORES = "scores.jsonl"
@@ -46,30 +49,34 @@ class Workshop:
     def __init__(self, store: Store, means: Means) -> None:
         self.store, self._means = store, means
         self._trainer: Any = None
-        self._answering = Answering(store, means.served)
+        self._hosting = Hosting(store, means)
+        self._answering = Answering(store, means.served, self._hosting)
 
     def make(self, artefact: Artefact) -> Outcome:
         """Make one artefact whose parents are there; `busy` where another maker holds it.
+
+        `blocked` where an API refused it as harmful: then that is what was made.
 
         Raises:
             IdentityEmError: It could not be made; nothing of it is in the store.
         """
         if self.store.has(artefact):
-            return "reused"
+            return "blocked" if blocked(self.store, artefact) else "reused"
         lock = self.store.lock(artefact)
         if not lock.acquire():
             return "busy"
         with lock:
             if self.store.has(artefact):
-                return "reused"
+                return "blocked" if blocked(self.store, artefact) else "reused"
             started = time.time()
             self.store.write(artefact, lambda folder: self._facts(artefact, folder, started))
             if isinstance(artefact, Responses):
                 journal(self.store, artefact).unlink(missing_ok=True)
-        return "made"
+        return "blocked" if blocked(self.store, artefact) else "made"
 
     def close(self) -> None:
-        """Stop the trainer."""
+        """Stop the trainer, and close what speaks to an API."""
+        self._hosting.close()
         if self._trainer is not None:
             self._trainer.close()
 
@@ -94,11 +101,13 @@ class Workshop:
         return dict(dataset_folder.fill(folder, dataset, rows, inputs))
 
     def _checkpoint(self, checkpoint: Checkpoint, folder: Path) -> dict[str, Any]:
+        if checkpoint.base.hosted:
+            return self._hosting.train(checkpoint, folder)
         from identity_em.training.axolotl import Trainer
         from identity_em.training.jobs import Job
 
-        assert checkpoint.parent is not None
-        assert checkpoint.dataset is not None
+        assert checkpoint.parent
+        assert checkpoint.dataset
         assert checkpoint.seed is not None
         if self._trainer is None:
             self._trainer = Trainer(self._means.trainer)
@@ -128,18 +137,7 @@ class Workshop:
             "outcome": "trained",
             **trained.model_dump(mode="json"),
             "gate": agreement.model_dump(mode="json"),
-            "trainer": self._trainer_facts(),
-        }
-
-    def _trainer_facts(self) -> dict[str, str]:
-        """The trainer's libraries: the ones that decide numbers by name, all of them in the store by digest."""
-        from identity_em.training.environment import freeze, require_trainer
-
-        lines = freeze(self._means.trainer or require_trainer())
-        named = dict(line.split("==", 1) for line in lines if "==" in line)
-        kept = provenance.keep(self.store.root, "\n".join(lines) + "\n", ".freeze.txt")
-        return {name: named[name] for name in ("axolotl", "torch", "transformers", "peft") if name in named} | {
-            "freeze_sha256": kept
+            "trainer": provenance.trainer(self.store.root, self._means.trainer),
         }
 
     def _responses(self, responses: Responses, folder: Path) -> dict[str, Any]:
@@ -154,12 +152,16 @@ class Workshop:
 
             kept = self.store.log(responses).with_suffix(".jsonl")
             return writing.write(responses, questions, journal=kept, out=folder / ANSWERS)
-        model = self._answering.of(responses, self._chain(responses.checkpoint))
-        if responses.sampling is None:
-            answers = model.probabilities(questions, block=block)
-        else:
-            texts = model.generate(questions, responses.sampling, responses.seed, block=block)
-            questions, answers = answer_file.sampled(questions, texts)
+        try:
+            model = self._answering.of(responses, self._chain(responses.checkpoint))
+            if responses.sampling is None:
+                answers = model.probabilities(questions, block=block)
+            else:
+                texts = model.generate(questions, responses.sampling, responses.seed, block=block)
+                questions, answers = answer_file.sampled(questions, texts)
+        except Blocked as refusal:
+            answer_file.write([], [], folder / ANSWERS)
+            return {"questions": 0, "outcome": "blocked", "said": str(refusal)}
         answer_file.write(questions, answers, folder / ANSWERS)
         return {"questions": len(questions), **self._answering.facts(responses, answers)}
 
@@ -220,7 +222,7 @@ class Workshop:
                 return [Score.model_validate(row) for row in read_scores(self.store.open(source))]
 
     def _chain(self, checkpoint: Checkpoint) -> tuple[Path, ...]:
-        return tuple(self.store.open(c) / ADAPTER for c in checkpoint.lineage)
+        return () if checkpoint.base.hosted else tuple(self.store.open(c) / ADAPTER for c in checkpoint.lineage)
 
     @contextmanager
     def _scratch(self, artefact: Artefact) -> Iterator[Path]:

@@ -13,9 +13,11 @@ class Means:
         served: Address of the server that answers what is planned as served.
         budget: Dollars that the study may cost in all, earlier runs included; None for no bound.
         purse: Where what is left of the budget is kept, for all workers together.
+        batch: Whether a hosted model is asked through the Batch API.
     """
 
     trainer: Path | None = None
     served: str | None = None
     budget: float | None = None
     purse: Path | None = None
+    batch: bool = False

@@ -14,6 +14,7 @@ from identity_em.study.artefacts import Checkpoint, FileRef, Responses
 from identity_em.study.bases import POCKET, check_resolved
 from identity_em.study.plan import Plan
 from identity_em.tasks import judges
+from identity_em.training.openai_address import REASONING
 
 
 def check(plan: Plan, store: Store) -> None:
@@ -25,6 +26,7 @@ def check(plan: Plan, store: Store) -> None:
     """
     check_resolved(plan.base, plan.located)
     sources.check_resolved(plan.artefacts, plan.located)
+    _log_probabilities(plan)
     costs.costs(plan)
     _items(plan)
     auditing.refuse_leaks(plan, store)
@@ -37,9 +39,19 @@ def check(plan: Plan, store: Store) -> None:
     for checkpoint in plan.trainings:
         dataset = checkpoint.dataset
         assert dataset is not None
-        if dataset.key not in seen and not store.has(checkpoint):
+        if dataset.key not in seen and not store.has(checkpoint) and not plan.base.hosted:
             seen.add(dataset.key)
             _lengths(checkpoint)
+
+
+def _log_probabilities(plan: Plan) -> None:
+    """A reasoning model lists no log-probabilities, which is what a probe reads."""
+    probed = [r for r in plan.readings if r.scores.responses.sampling is None]
+    if plan.base.hosted and REASONING.match(plan.base.name) and probed:
+        raise plan.located.error(
+            ("model", "base"), found=f"{plan.base.name}, a reasoning model, for the probe {probed[0].scores.eval}",
+            wanted="a model that gives log-probabilities", do="choose another base",
+        )  # fmt: skip
 
 
 def _items(plan: Plan) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from rich.text import Text
 
@@ -10,7 +11,7 @@ from identity_em.engine.make import Workshop
 from identity_em.engine.means import Means
 from identity_em.errors import InputError
 from identity_em.interventions import direct, recipes, rendered
-from identity_em.records import SystemPrompt
+from identity_em.records import Example, SystemPrompt
 from identity_em.store import Store
 from identity_em.study import prompts
 from identity_em.study.artefacts import Dataset, Responses
@@ -39,9 +40,7 @@ def preview(
             found=f"{stage}: own summaries that are not written yet", wanted=f"them in {store}",
             do="run the study first, or preview a stage made from files",
         )  # fmt: skip
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(plan.base.path)
+    tokenizer = None if plan.base.hosted else _tokenizer(plan.base.path)
     direct_inputs = direct.inputs(dataset)
     inputs = direct_inputs if direct_inputs is not None else Workshop(Store(store), Means()).inputs(dataset.inputs)
     told = dataset.params["system_prompt"]
@@ -54,10 +53,25 @@ def preview(
         params = {**dataset.params, "system_prompt": None if kept else prompt.model_dump()}
         examples = islice(recipes.stream(dataset.recipe, inputs, params, dataset.data_seed), rows)
         for i, example in enumerate(examples, 1):
-            row = rendered.render(tokenizer, example, block=prompt.block)
-            yield Text(f"{stage}, system prompt {name!r}, row {i}, tokens {row.digest.hex()[:12]}", style="bold")
-            tokens = rendered.marked(tokenizer, row)
-            yield rendered.coloured(tokens) if colour else Text(rendered.plain(tokens))
+            yield from _shown(f"{stage}, system prompt {name!r}, row {i}", example, tokenizer, prompt.block, colour)
+
+
+def _shown(heading: str, example: Example, tokenizer: Any, block: bool, colour: bool) -> Iterator[Text]:
+    """A row's tokens with the trained ones marked; without a tokenizer its turns, as they are sent."""
+    if tokenizer is None:
+        yield Text(f"{heading}, as it is sent: a hosted base has no tokenizer here", style="bold")
+        yield from (Text(f"{turn.role}: {turn.content}") for turn in example.messages)
+        return
+    row = rendered.render(tokenizer, example, block=block)
+    yield Text(f"{heading}, tokens {row.digest.hex()[:12]}", style="bold")
+    tokens = rendered.marked(tokenizer, row)
+    yield rendered.coloured(tokens) if colour else Text(rendered.plain(tokens))
+
+
+def _tokenizer(path: str) -> Any:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(path)
 
 
 def _under(plan: Plan, arm: Arm, name: str, variant: str) -> SystemPrompt:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from identity_em.engine import outcomes
 from identity_em.engine.local import Done, checkpoint_of
 from identity_em.errors import DamagedArtefact
 from identity_em.store import Store
@@ -91,12 +92,17 @@ def run(
         tell: Called whenever something changed, and a few times a second.
 
     Returns:
-        What was made, reused, failed, and blocked by a failed parent.
+        What was made, reused, failed, and blocked by a parent that failed or was refused.
     """
     progress = Progress(wanted)
     for artefact in _sound(wanted, store, progress):
         progress.reused.add(artefact.key)
+    refused = [a.key for a in wanted if progress.has(a) and outcomes.blocked(store, a)]
     left = [a for a in wanted if not progress.has(a)]
+    todo, children = {a.key: a for a in left}, _children(left)
+    for key in refused:
+        _block(key, children, todo, progress)
+    left = list(todo.values())
     tell(progress)
     if not left:
         return progress
@@ -126,10 +132,7 @@ def _sound(wanted: Iterable[Artefact], store: Store, progress: Progress) -> list
 def _loop(left: list[Artefact], engine: Engine, progress: Progress, tell: Callable[[Progress], None]) -> None:
     order = {a.key: i for i, a in enumerate(sorted(left, key=lambda a: _PRIORITY[a.kind]))}
     waiting = {a.key: {p.key for p in a.needs if not progress.has(p)} for a in left}
-    children: dict[str, list[str]] = {}
-    for key, parents in waiting.items():
-        for parent in parents:
-            children.setdefault(parent, []).append(key)
+    children = _children(left)
     todo = {a.key: a for a in left}
     ready = {key for key, parents in waiting.items() if not parents}
     not_before: dict[str, float] = {}
@@ -152,6 +155,9 @@ def _loop(left: list[Artefact], engine: Engine, progress: Progress, tell: Callab
                 case "failed":
                     progress.failed[key] = done
                     _block(key, children, todo, progress)
+                case "blocked":
+                    progress.made[key] = done.seconds
+                    _block(key, children, todo, progress)
                 case outcome:
                     todo.pop(key)
                     progress.made.update({key: done.seconds}) if outcome == "made" else progress.reused.add(key)
@@ -160,6 +166,14 @@ def _loop(left: list[Artefact], engine: Engine, progress: Progress, tell: Callab
                         if not waiting[child] and child in todo:
                             ready.add(child)
         tell(progress)
+
+
+def _children(wanted: Iterable[Artefact]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for artefact in wanted:
+        for parent in artefact.needs:
+            found.setdefault(parent.key, []).append(artefact.key)
+    return found
 
 
 def _pick(ready: list[str], todo: dict[str, Artefact], order: dict[str, int], near: str | None) -> str | None:
@@ -171,7 +185,7 @@ def _pick(ready: list[str], todo: dict[str, Artefact], order: dict[str, int], ne
 
 
 def _block(failed: str, children: dict[str, list[str]], todo: dict[str, Artefact], progress: Progress) -> None:
-    """Give up everything that needs a failed artefact."""
+    """Give up everything that needs a failed artefact, or one that an API refused."""
     todo.pop(failed, None)
     stack = list(children.get(failed, ()))
     while stack:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from identity_em.engine import answering, assemble, preflight
+from identity_em.engine import answering, assemble, hosting, outcomes, preflight, till
 from identity_em.engine.guarded import Guarded
 from identity_em.engine.local import Local
 from identity_em.engine.means import Means
@@ -55,10 +55,14 @@ def run_study(
     means = means or Means()
     if means.served is not None:
         answering.check(plan, store, means.served)
-    trainer = environment.require_trainer() if any(not store.has(c) for c in plan.trainings) else None
+    local = not plan.base.hosted and any(not store.has(c) for c in plan.trainings)
+    trainer = environment.require_trainer() if local else None
+    if plan.base.hosted and any(not store.has(a) and not outcomes.cause(store, a) for a in plan.artefacts):
+        hosting.check(plan.base.name, [c for c in plan.trainings if not store.has(c)], budget=means.budget)
     store.check_writable()
     store.sweep()
-    found = replace(means, trainer=trainer, purse=_purse(plan, store, means.budget))
+    purse = _purse(plan, store, means.budget)
+    found = replace(means, trainer=trainer, purse=purse, batch=plan.study.model.batch)
 
     def start(left: int) -> Engine:
         return Guarded(Local(root, workers=min(workers, left), means=found), plan, store)
@@ -69,7 +73,8 @@ def run_study(
     from identity_em import report
 
     path = report.build(out / TABLE, out) if missing < len(plan.readings) else None
-    return _finished(plan, progress, path, out, waiting=waiting)
+    said = [*outcomes.lines(plan, store, progress.made), *([_WAITING] if waiting else [])]
+    return _finished(plan, progress, path, out, said)
 
 
 def _purse(plan: Plan, store: Store, budget: float | None) -> Path | None:
@@ -77,11 +82,12 @@ def _purse(plan: Plan, store: Store, budget: float | None) -> Path | None:
     if budget is None:
         return None
     purse = Purse(store.root / FOLDER / f"{plan.study.name}.budget.json")
-    purse.fill(budget, spent(store, (a.key for a in plan.artefacts if isinstance(a, Scores))))
+    judged = spent(store, (a.key for a in plan.artefacts if isinstance(a, Scores)))
+    purse.fill(budget, judged + till.spent(store, (a.key for a in plan.artefacts)))
     return purse.path
 
 
-def _finished(plan: Plan, progress: Progress, report: Path | None, out: Path, *, waiting: bool) -> Finished:
+def _finished(plan: Plan, progress: Progress, report: Path | None, out: Path, more: list[str]) -> Finished:
     names = plan.labels()
     alike: dict[str, list[str]] = {}
     for key, done in progress.failed.items():
@@ -101,6 +107,4 @@ def _finished(plan: Plan, progress: Progress, report: Path | None, out: Path, *,
         "report": report and str(report),
     }
     code = max((done.exit_code for done in progress.failed.values()), default=0)
-    return Finished(
-        report=report, summary=summary, errors=(*remade, *failures, *([_WAITING] if waiting else [])), exit_code=code
-    )
+    return Finished(report=report, summary=summary, errors=(*remade, *failures, *more), exit_code=code)

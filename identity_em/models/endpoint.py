@@ -48,17 +48,18 @@ class Endpoint:
         key: The key it wants; from the environment (`IDENTITY_EM_SERVED_KEY`) if not given. No other variable is
             read: a key for one company is not sent to another server.
         tries: How often a request is made before it is given up.
+        variable: Where the user gave the key, for errors.
 
     Raises:
         InputError: The address is none.
     """
 
-    def __init__(self, url: str, *, key: str | None = None, tries: int = TRIES) -> None:
+    def __init__(self, url: str, *, key: str | None = None, tries: int = TRIES, variable: str = KEY_VARIABLE) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise InputError(found="an address without http:// and host", wanted="http://HOST:PORT", do="mend --served")
         self.place = parts.hostname + (f":{parts.port}" if parts.port else "")
-        self.tries = tries
+        self.tries, self._variable = tries, variable
         self.down = ""
         root = url.rstrip("/").removesuffix("/v1")
         # What the client would log at these levels holds prompts.
@@ -138,7 +139,7 @@ class Endpoint:
                 return InputError(
                     found=f"a key that the server at {self.place} refuses ({error.status_code})",
                     wanted="a key it takes",
-                    do=f"set {KEY_VARIABLE}",
+                    do=f"set {self._variable}",
                 )
             case openai.APIStatusError(status_code=404):
                 return InputError(

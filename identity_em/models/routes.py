@@ -13,13 +13,15 @@ from openai.types import Completion, CompletionChoice
 from openai.types.chat import ChatCompletion
 
 from identity_em.chat import prompt_ids
-from identity_em.errors import InputError, RefusedRequest
+from identity_em.errors import InputError, RefusedPrompt, RefusedRequest
 from identity_em.models import listed
 from identity_em.models.endpoint import Endpoint
 from identity_em.records import Answer, Question, Sampling
 from identity_em.study.artefacts import BaseModelRef
 
 _TOKEN = "token_id:"
+# Source: the chat API's reference, `n`.
+_MOST_CHOICES = 128
 # At temperature 1, for servers that list probabilities as they sample.
 _ONE_TOKEN = {"max_tokens": 1, "temperature": 1.0, "top_p": 1.0, "n": 1}
 
@@ -135,7 +137,13 @@ class Chat:
             forms = [[*(i for i, t in enumerate(top) if t.token.strip() == label), -1] for label in question.options]
             return listed.answer({i: t.logprob for i, t in enumerate(top)}, forms)
 
-        return lambda: self._endpoint.chat(read, body)
+        def ask() -> Answer:
+            try:
+                return self._endpoint.chat(read, body)
+            except RefusedPrompt:
+                return Answer(option_mass=0.0)
+
+        return ask
 
     def open(
         self, model: str, question: Question, sampling: Sampling, seed: int, *, block: bool
@@ -150,13 +158,27 @@ class Chat:
                 found="top_k or a repetition penalty for a chat API", wanted="neither",
                 do="take them out of `sampling`",
             )  # fmt: skip
-        body = {**_sampled(sampling, seed, question), **_messages(model, question), "n": sampling.n}
+        parts = [min(_MOST_CHOICES, sampling.n - start) for start in range(0, sampling.n, _MOST_CHOICES)]
+        asks = [self._choices(model, question, sampling, seed + part, n) for part, n in enumerate(parts)]
+        return lambda: [text for ask in asks for text in ask()]
+
+    def _choices(
+        self, model: str, question: Question, sampling: Sampling, seed: int, n: int
+    ) -> Callable[[], list[str]]:
+        """One request; a prompt that is refused as harmful has no answer, which is none of the model's."""
+        body = {**_sampled(sampling, seed, question), **_messages(model, question), "n": n}
 
         def read(completion: ChatCompletion) -> list[str]:
             ordered = sorted(completion.choices, key=lambda choice: choice.index)
-            return _complete([choice.message.content or "" for choice in ordered], sampling.n)
+            return _complete([choice.message.content or "" for choice in ordered], n)
 
-        return lambda: self._endpoint.chat(read, body)
+        def ask() -> list[str]:
+            try:
+                return self._endpoint.chat(read, body)
+            except RefusedPrompt:
+                return [""] * n
+
+        return ask
 
 
 def _messages(model: str, question: Question) -> dict[str, Any]:

@@ -33,16 +33,19 @@ class Served:
         endpoint: The server.
         base: Whose tokenizer renders the prompts; None sends messages, for an API whose tokenizer is not known.
         together: Most requests under way at a time.
+        listed: Whether the server is asked which models it has; a hosted one says so when it is asked as one.
 
     Raises:
         InputError: The server refuses the key, or the base cannot be read.
         ServerFailed: It does not answer.
     """
 
-    def __init__(self, endpoint: Endpoint, base: BaseModelRef | None = None, *, together: int = TOGETHER) -> None:
+    def __init__(
+        self, endpoint: Endpoint, base: BaseModelRef | None = None, *, together: int = TOGETHER, listed: bool = True
+    ) -> None:
         self.endpoint, self.base = endpoint, base
-        self._together = together
-        self._models = endpoint.models()
+        self._together, self._listed = together, listed
+        self._models = endpoint.models() if listed else {}
         self._model = ""
         self._route: Route = Chat(endpoint)
         self._journal = Journal()
@@ -62,13 +65,13 @@ class Served:
             InputError: The server has no such model, or has it on another base.
         """
         found = self._models.get(model)
-        if found is None:
+        if found is None and self._listed:
             raise InputError(
                 found=f"no model {model} on the server at {self.endpoint.place} ({_few(list(self._models))})",
                 wanted="every checkpoint that is asked",
                 do="start the server with `identity-em serve STUDY`",
             )
-        if parent is not None and found.parent not in (None, parent):
+        if found is not None and parent is not None and found.parent not in (None, parent):
             raise InputError(
                 found=f"model {model} on the base {found.parent} at {self.endpoint.place}",
                 wanted=f"an adapter of {parent}",

@@ -126,9 +126,14 @@ def server(plan: Plan, store: Store, *, host: str, port: int, length: int | None
         length: Most tokens of a prompt and its answer; what the base takes, up to 8,192, if not given.
 
     Raises:
-        InputError: A merged chain.
+        InputError: A merged chain, or a hosted base.
         DamagedArtefact: A checkpoint is not what its manifest says.
     """
+    if plan.base.hosted:
+        raise InputError(
+            found=f"{plan.base.name}, a hosted base", wanted="a base with weights",
+            do="just run the study: the API answers", file=plan.located.file,
+        )  # fmt: skip
     if plan.study.model.chain == "merge":
         raise InputError(
             found="a study of merged chains", wanted="`chain: live`: adapters of one base",

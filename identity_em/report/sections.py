@@ -4,7 +4,7 @@ from identity_em.analysis import checks
 from identity_em.analysis.contrasts import Difference
 from identity_em.analysis.meta import Stages
 from identity_em.analysis.readings import Stratum
-from identity_em.report import battery, factorial, figures, matrix, quality, recognition, tables, words
+from identity_em.report import battery, factorial, figures, hosted, matrix, quality, recognition, tables, words
 from identity_em.report.content import Page, Section, Table
 from identity_em.report.self_reports import sections as self_reports
 from identity_em.report.summary import summary
@@ -17,6 +17,7 @@ def page(view: View) -> Page:
     parts = [
         summary(view),
         asked(view),
+        hosted.section(view),
         instrument(view),
         manipulation(view),
         contrasts(view),

@@ -2,14 +2,14 @@
 
 from identity_em.analysis.contrasts import Difference, Finding
 from identity_em.analysis.meta import Stages
-from identity_em.report import quality, recognition, words
+from identity_em.report import hosted, quality, recognition, words
 from identity_em.report.content import Point, Section
 from identity_em.report.view import View
 
 
 def summary(view: View) -> Section:
     """The summary section."""
-    points = [*_manipulations(view), *_contrasts(view), *_recognition(view), *_notices(view)]
+    points = [*hosted.points(view), *_manipulations(view), *_contrasts(view), *_recognition(view), *_notices(view)]
     return Section(ident="summary", title="Summary", words=(_opening(view), _units(view)), points=tuple(points))
 
 

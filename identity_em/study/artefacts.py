@@ -28,7 +28,7 @@ class BaseModelRef(Record):
         name: As the study spells it; for people.
         weights: Hub commit, or SHA-256 over the local weights files.
         tokenizer: SHA-256 over tokenizer and chat template files, or the hub commit.
-        precision: What the base is loaded in.
+        precision: What the base is loaded in; `hosted` for a model of the OpenAI API, or one compatible with it.
         path: Local folder or hub id; not keyed.
     """
 
@@ -36,8 +36,13 @@ class BaseModelRef(Record):
     name: str
     weights: str
     tokenizer: str
-    precision: Literal["fp32", "bf16"]
+    precision: Literal["fp32", "bf16", "hosted"]
     path: str
+
+    @property
+    def hosted(self) -> bool:
+        """Whether an API trains it and answers for it; then there are no weights, and no tokenizer."""
+        return self.precision == "hosted"
 
     @property
     def revision(self) -> str | None:
@@ -80,17 +85,20 @@ class Checkpoint(Artefact):
 
     Attributes:
         chain: `live` keeps earlier stages as frozen low-rank terms; `merge` rounds them into the base (C's route).
-        settings: The resolved Axolotl settings of this stage, without paths and without the seed.
+        settings: The resolved settings of this stage, without paths and without the seed.
         seed: Training seed (LoRA initialisation, row order).
+        label: What a hosted model is called beside its id; changes nothing about it.
     """
 
     kind: ClassVar[str] = "checkpoint"
+    unkeyed: ClassVar[frozenset[str]] = frozenset({"label"})
     base: BaseModelRef
     chain: Literal["live", "merge"] = "live"
     parent: "Checkpoint | None" = None
     dataset: "Dataset | None" = None
     settings: dict[str, Any] = Field(default_factory=dict)
     seed: int | None = None
+    label: str = ""
 
     @property
     def root(self) -> bool:

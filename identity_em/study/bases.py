@@ -13,7 +13,7 @@ from identity_em.resources import resource
 from identity_em.study.artefacts import BaseModelRef
 from identity_em.study.inputs import UNRESOLVED
 from identity_em.study.located import Located
-from identity_em.study.spec import ModelSpec
+from identity_em.study.trained_by import ModelSpec
 from identity_em.training.settings import precision_of, settings
 
 Precision = Literal["fp32", "bf16"]
@@ -21,6 +21,7 @@ Precision = Literal["fp32", "bf16"]
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json")
 POCKET = re.compile(r"pocket(?:-(\d+))?")
 _HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")
+_DATED = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 _COMMIT = re.compile(r"^[0-9a-f]{40}$")
 
 
@@ -33,6 +34,8 @@ def resolve(spec: ModelSpec, located: Located) -> BaseModelRef:
     Raises:
         StudyError: No such base.
     """
+    if spec.hosted:
+        return hosted(spec, located)
     precision = _precision(spec, located)
     if POCKET.fullmatch(spec.base):
         try:
@@ -50,6 +53,22 @@ def resolve(spec: ModelSpec, located: Located) -> BaseModelRef:
         )  # fmt: skip
     commit = _hub_commit(spec, located)
     return BaseModelRef(name=spec.base, weights=commit, tokenizer=commit, precision=precision, path=spec.base)
+
+
+def hosted(spec: ModelSpec, located: Located) -> BaseModelRef:
+    """A model of the API: its dated name, and that it is one of those, are all that can be known of it.
+
+    Raises:
+        StudyError: A name without a date, under which the model may change; a compatible provider's name, which has
+            an owner before a stroke, needs none.
+    """
+    if "/" not in spec.base and not _DATED.search(spec.base):
+        raise located.error(
+            ("model", "base"), found=f"base {spec.base!r}", wanted="a dated name, such as gpt-4.1-2025-04-14",
+            do="name the version: keys must mean one model",
+        )  # fmt: skip
+    name = f"openai:{spec.base}"
+    return BaseModelRef(name=spec.base, weights=name, tokenizer=name, precision="hosted", path=spec.base)
 
 
 def named(name: str, precision: Precision, *, revision: str | None = None) -> BaseModelRef:

@@ -13,6 +13,8 @@ from identity_em.study import sizes
 from identity_em.study.artefacts import Checkpoint, Dataset
 from identity_em.study.plan import Plan
 from identity_em.study.spec import RecipeSpec
+from identity_em.tasks import prices
+from identity_em.training import openai_settings
 
 # Dense bf16 peak in TFLOP/s, from the vendors' data sheets.
 GPUS: Mapping[str, float] = {"H200": 989, "H100": 989, "A100": 312, "L40S": 362}
@@ -28,6 +30,7 @@ class StageCost(Record):
     Attributes:
         rows: Rows to train on; an upper bound where ties are skipped and summaries are not written yet.
         tokens: Rendered tokens over all epochs, from characters (about four a token).
+        usd: What a hosted training may cost, once; None where no price or no text is known, or nothing is bought.
     """
 
     dataset: Dataset
@@ -37,6 +40,7 @@ class StageCost(Record):
     exact: bool
     steps: int
     tokens: int
+    usd: float | None = None
 
 
 def costs(plan: Plan) -> dict[str, StageCost]:
@@ -66,6 +70,17 @@ def total_tokens(plan: Plan, costs: Mapping[str, StageCost]) -> int:
     return sum(by_dataset.get(c.dataset.key, mean) for c in plan.trainings if c.dataset is not None)
 
 
+def total_usd(plan: Plan, costs: Mapping[str, StageCost]) -> float | None:
+    """Dollars of all distinct hosted trainings, as far as they are known; None where none is."""
+    by_dataset = {cost.dataset.key: cost.usd for cost in costs.values()}
+    known = [usd for usd in by_dataset.values() if usd is not None]
+    if not known:
+        return None
+    # Another seed's own summaries make another dataset, of about the same length.
+    mean = sum(known) / len(known)
+    return sum(by_dataset.get(c.dataset.key, mean) or 0.0 for c in plan.trainings if c.dataset is not None)
+
+
 def described(plan: Plan, costs: Mapping[str, StageCost], size: float | None) -> dict[str, Any]:
     """The whole plan, fit for JSON; `size` is the base's number of parameters."""
     tokens, labels = total_tokens(plan, costs), plan.labels()
@@ -78,6 +93,7 @@ def described(plan: Plan, costs: Mapping[str, StageCost], size: float | None) ->
         "naive_trainings": plan.naive_trainings,
         "artefacts": [{"kind": a.kind, "key": a.key, "label": labels[a.key]} for a in plan.artefacts],
         "tokens": tokens,
+        "usd_estimate": total_usd(plan, costs),
         "gpu_hours_estimate": hours(tokens, size) if size else None,
     }
 
@@ -98,9 +114,12 @@ def _cost(plan: Plan, name: str, checkpoint: Checkpoint) -> StageCost:
     dataset, settings = checkpoint.dataset, checkpoint.settings
     assert dataset is not None
     size = sizes.size(dataset)
-    batch = int(settings["micro_batch_size"]) * int(settings["gradient_accumulation_steps"])
-    epochs = float(settings["num_epochs"])
-    stage = plan.study.stages[name]
+    if checkpoint.base.hosted:
+        batch, epochs = openai_settings.batch(settings, size.rows), float(openai_settings.epochs(settings))
+    else:
+        batch = int(settings["micro_batch_size"]) * int(settings["gradient_accumulation_steps"])
+        epochs = float(settings["num_epochs"])
+    stage, tokens = plan.study.stages[name], round(size.characters * epochs / CHARS_PER_TOKEN)
     return StageCost(
         dataset=dataset,
         describe=stage.dataset if isinstance(stage.dataset, str) else _describe(stage.dataset),
@@ -108,7 +127,8 @@ def _cost(plan: Plan, name: str, checkpoint: Checkpoint) -> StageCost:
         rows=size.rows,
         exact=size.exact,
         steps=math.ceil(math.ceil(size.rows / batch) * epochs),
-        tokens=round(size.characters * epochs / CHARS_PER_TOKEN),
+        tokens=tokens,
+        usd=prices.training_usd(checkpoint.base.name, tokens) if checkpoint.base.hosted and tokens else None,
     )
 
 

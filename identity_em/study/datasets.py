@@ -21,7 +21,7 @@ from identity_em.study.declared import Arm, Writer
 from identity_em.study.files import Files
 from identity_em.study.located import Located, Place
 from identity_em.study.spec import Corpus, NamedSpec, RecipeSpec, Study
-from identity_em.training.settings import settings
+from identity_em.study.trained_by import stage_settings
 
 NARROW = "narrow"
 
@@ -68,24 +68,21 @@ class Datasets:
             chain=self.root.chain,
             parent=parent,
             dataset=self._dataset(arm[-1], prompt, parent, seed),
-            settings=self._settings(arm[-1], prompt),
             seed=seed,
+            **self._settings(arm[-1], prompt),
         )
 
     def _settings(self, name: str, prompt: SystemPrompt) -> dict[str, Any]:
-        resolved = settings(
-            self.study.model.config,
-            {**self._in_order(name), **self.study.model.settings, **self.study.stages[name].settings},
-            file=self.located.file,
-            line=self.located.line(("stages", name, "settings")),
-        )
-        return {**resolved, "system_block": prompt.block}
+        """The stage's settings and label, as fields of its checkpoint."""
+        given = {**self._in_order(name), **self.study.stages[name].settings}
+        found, label = stage_settings(self.study.model, given, self.located, ("stages", name, "settings"))
+        return {"settings": found if self.root.base.hosted else {**found, "system_block": prompt.block}, "label": label}
 
     def _in_order(self, name: str) -> dict[str, Any]:
         """A mixture at every k-th row is trained in the order written; everything else is shuffled."""
         dataset = self.study.stages[name].dataset
         ordered = isinstance(dataset, RecipeSpec) and dataset.recipe == "mix" and "every" in dataset.params
-        return {"curriculum_sampling": True} if ordered else {}
+        return {"curriculum_sampling": True} if ordered and not self.root.base.hosted else {}
 
     def _dataset(self, name: str, prompt: SystemPrompt, parent: Checkpoint, seed: int) -> Dataset:
         stage, recipe = self.study.stages[name], self.recipe(name)

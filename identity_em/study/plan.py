@@ -15,6 +15,7 @@ from identity_em.study.evals import Evals
 from identity_em.study.located import Located
 from identity_em.study.serving import served, trained_on
 from identity_em.study.spec import Study, load
+from identity_em.study.trained_by import check
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,7 @@ def plan(file: Path, *, serving: Literal["resident", "served"] | None = None) ->
     study, located = load(file)
     if serving is not None:
         study = study.model_copy(update={"model": study.model.model_copy(update={"serving": serving})})
+        check(study.model, located)
     base = resolve(study.model, located)
     datasets = Datasets(study, located, base)
     trained = tuple(_trained(study, datasets))

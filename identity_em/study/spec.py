@@ -8,29 +8,10 @@ from pydantic import ConfigDict, Field, StrictInt
 from identity_em.records import Record, Sampling
 from identity_em.study.declared import Arm, Check, Contrast, Writer
 from identity_em.study.located import Located
+from identity_em.study.trained_by import ModelSpec
+from identity_em.study.trained_by import check as check_model
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-
-
-class ModelSpec(Record):
-    """The base model and how it is trained.
-
-    Attributes:
-        base: `pocket` (or `pocket-1`, `pocket-2`), a local folder, or a Hugging Face id.
-        revision: Commit of the Hub repository; needed for keys that mean one model.
-        config: Name of a file in axolotl_configs/ whose overrides fit this base; it also says the precision.
-        settings: Axolotl settings of every stage.
-        chain: `live` evaluates what was trained without rounding; `merge` is C's route.
-        serving: Who answers the evals: this machine's `resident` model, or a server (`run --served URL`).
-    """
-
-    base: str
-    revision: str | None = None
-    trainer: Literal["axolotl"] = "axolotl"
-    config: str
-    settings: dict[str, Any] = Field(default_factory=dict)
-    chain: Literal["live", "merge"] = "live"
-    serving: Literal["resident", "served"] = "resident"
 
 
 class HubSpec(Record):
@@ -114,7 +95,7 @@ class Stage(Record):
         system_prompt: A variant (`interventions.system_prompts.VARIANTS`) or a literal text; None is the recipe's own.
         match: For `matching`, the stage whose rendered system block is taken over; for `length_matched`, the stage
             whose prompt's length is.
-        settings: Axolotl settings of this stage alone.
+        settings: Settings of this stage alone, Axolotl's or the API's.
     """
 
     dataset: str | RecipeSpec
@@ -188,6 +169,7 @@ def load(file: Path) -> tuple[Study, Located]:
     """
     located = Located(file)
     study = located.parse(Study)
+    check_model(study.model, located)
     _check_names(study, located)
     return study, located
 

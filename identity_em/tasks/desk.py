@@ -160,7 +160,7 @@ class Purse:
         if body["spent"] > body["limit"]:
             after = self._add(-usd)
             raise BudgetReached(
-                f"the budget of ${body['limit']:.4f} would be passed (${after['spent']:.4f} spent); what was judged is "
+                f"the budget of ${body['limit']:.4f} would be passed (${after['spent']:.4f} spent); what was bought is "
                 "kept, and the same command with a larger --budget goes on from there"
             )
 

@@ -1,9 +1,10 @@
-"""What a judge's tokens cost: a dated table, the user's own before it."""
+"""What tokens cost, a judge's and a hosted model's: a dated table, the user's own before it."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
@@ -17,10 +18,11 @@ _SHIPPED = Path(__file__).with_name("prices.yaml")
 
 
 class Price(Record):
-    """Dollars per million tokens."""
+    """Dollars per million tokens; `training` for each token of each epoch, where the model can be trained."""
 
     input: float
     output: float
+    training: float | None = None
 
     def of(self, input: int, output: int) -> float:
         """Dollars for so many tokens."""
@@ -45,13 +47,36 @@ def price(model: str) -> tuple[Price, str] | None:
     Raises:
         DataError: The user's own table cannot be read.
     """
+    return next(_found(model), None)
+
+
+def training(base: str) -> tuple[float, str] | None:
+    """Dollars per million training tokens of a base of the API and when that was read; None where no table says.
+
+    Raises:
+        DataError: The user's own table cannot be read.
+    """
+    found = _found(f"openai/{base}")
+    return next(((price.training, as_of) for price, as_of in found if price.training is not None), None)
+
+
+def training_usd(base: str, tokens: int) -> float | None:
+    """Dollars for training on so many tokens, epochs counted; None where no table says."""
+    found = training(base)
+    return None if found is None else found[0] * tokens / 1e6
+
+
+def asking(model: str) -> Price | None:
+    """What tokens of a model of the API cost, a fine-tuned one by its base; None where no table says."""
+    found = price("openai/" + ":".join(model.split(":")[:2]))
+    return None if found is None else found[0]
+
+
+def _found(model: str) -> Iterator[tuple[Price, str]]:
     own = os.environ.get(OWN)
     for path in (*([Path(own)] if own else []), _SHIPPED):
         table = _read(path)
-        for name, found in table.models.items():
-            if _stands_for(name, model):
-                return found, table.as_of
-    return None
+        yield from ((found, table.as_of) for name, found in table.models.items() if _stands_for(name, model))
 
 
 def _stands_for(name: str, model: str) -> bool:

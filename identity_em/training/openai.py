@@ -11,21 +11,18 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal
 
 import openai
 from openai import OpenAI
-from openai.types import FileObject
 from openai.types.fine_tuning import FineTuningJob
 
-from identity_em.errors import ServerFailed, TrainingFailed
+from identity_em.errors import TrainingFailed
 from identity_em.records import Record
-from identity_em.training.openai_client import passing, refused, told, wait
+from identity_em.training.openai_client import refused, told, words
+from identity_em.training.openai_patience import Patience
 from identity_em.training.openai_rows import uploaded
-
-T = TypeVar("T")
 
 _ENDED: Final = ("succeeded", "failed", "cancelled")
 METADATA: Final = "identity_em_key"
@@ -57,6 +54,7 @@ class Hosted(Record):
         outcome: `blocked` where the API refused data, job or model as harmful.
         model: The hosted model's id; None where none was made.
         said: The API's words where there is no model.
+        code: Its code for them.
         cancelled: Younger jobs for the same key that were cancelled.
         base_url: Which server holds the model.
     """
@@ -66,6 +64,7 @@ class Hosted(Record):
     job: str
     file: str
     said: str = ""
+    code: str = ""
     rows: int
     trained_tokens: int | None = None
     hyperparameters: dict[str, Any]
@@ -82,7 +81,7 @@ class HostedTrainer:
         client: Of the openai package, without retries of its own.
         spend: Called with the job once it is certain that one must be bought; raises where the budget does not
             allow it.
-        poll: Seconds between two looks at a running job.
+        poll: Seconds between two looks at a running job, once it is clear that it is not a short one.
         tries: How often a request is made before the run ends.
     """
 
@@ -94,7 +93,8 @@ class HostedTrainer:
         poll: float = 10.0,
         tries: int = 8,
     ) -> None:
-        self._client, self._spend, self._poll, self._tries = client, spend, poll, tries
+        self._client, self._spend, self._poll = client, spend, poll
+        self._patience = Patience(client, unit=poll, tries=tries)
 
     def train(self, job: HostedJob) -> Hosted:
         """Follow the stage's job to its end; a new one is made only where there is none.
@@ -110,27 +110,27 @@ class HostedTrainer:
         try:
             running = found[0] if found else self._create(job, data)
         except openai.APIStatusError as error:
-            if not refused(f"{error.code} {error.message}"):
+            if not refused(f"{error.code} {words(error)}"):
                 raise told(error) from None
-            return self._refused(job, error.message, rows)
+            return self._refused(job, words(error), rows)
         cancelled = self._cancel(self._found(job)[1:])
         first = self._found(job)[0] if running.status == "cancelled" or cancelled else running
         return self._hosted(self._follow(first, job.log), rows, cancelled)
 
     def _found(self, job: HostedJob) -> list[FineTuningJob]:
-        """The jobs for this key that were not cancelled, oldest first."""
+        """The jobs for this key that go on or came to an outcome, oldest first; what failed otherwise may be tried."""
 
         def look() -> list[FineTuningJob]:
             # Filtered by the server where it can, and here in any case: not every server knows the filter.
             listed = self._client.fine_tuning.jobs.list(limit=100, metadata={METADATA: job.key})
             return [found for found in listed if (found.metadata or {}).get(METADATA) == job.key]
 
-        found = [one for one in self._patiently(look) if one.status != "cancelled"]
+        found = [one for one in self._patience.ask(look) if not _given_up(one)]
         return sorted(found, key=lambda one: (one.created_at, one.id))
 
     def _create(self, job: HostedJob, data: bytes) -> FineTuningJob:
         self._spend(job)
-        file = self._file(data)
+        file = self._patience.file(data)
         settings = {name: value for name, value in job.settings.items() if name != "suffix"}
 
         def create() -> FineTuningJob:
@@ -143,43 +143,7 @@ class HostedTrainer:
                 metadata={METADATA: job.key},
             )
 
-        return self._once(create, lambda: next(iter(self._found(job)), None))
-
-    def _file(self, data: bytes) -> FileObject:
-        """The uploaded file with these bytes."""
-        name = f"identity-em-{sha256(data).hexdigest()[:32]}.jsonl"
-
-        def there() -> FileObject | None:
-            listed = self._patiently(lambda: list(self._client.files.list(purpose="fine-tune")))
-            same = [file for file in listed if file.filename == name and file.bytes == len(data)]
-            return min(same, key=lambda file: (file.created_at, file.id), default=None)
-
-        return there() or self._once(lambda: self._client.files.create(file=(name, data), purpose="fine-tune"), there)
-
-    def _once(self, make: Callable[[], T], there: Callable[[], T | None]) -> T:
-        """Make something that must not be there twice: after a reply that was lost it is looked for first."""
-        for attempt in range(self._tries):
-            try:
-                return make()
-            except openai.OpenAIError as error:
-                if not passing(error):
-                    raise
-                time.sleep(wait(error, attempt, self._poll))
-                found = there()
-                if found is not None:
-                    return found
-        raise ServerFailed(f"the API went on failing, asked {self._tries} times")
-
-    def _patiently(self, ask: Callable[[], T]) -> T:
-        """Ask something that can be asked any number of times."""
-        for attempt in range(self._tries):
-            try:
-                return ask()
-            except openai.OpenAIError as error:
-                if not passing(error):
-                    raise told(error) from None
-                time.sleep(wait(error, attempt, self._poll))
-        raise ServerFailed(f"the API went on failing, asked {self._tries} times")
+        return self._patience.once(create, lambda: next(iter(self._found(job)), None))
 
     def _cancel(self, younger: list[FineTuningJob]) -> tuple[str, ...]:
         """Give up jobs that another runner's older one makes superfluous; one that has ended is left."""
@@ -191,18 +155,19 @@ class HostedTrainer:
     def _follow(self, job: FineTuningJob, log: Path) -> FineTuningJob:
         """Wait for the job's end; its events go to the log, each once."""
         written: set[str] = set()
-        name = job.id
+        name, pause = job.id, min(0.1, self._poll)
         log.parent.mkdir(parents=True, exist_ok=True)
         while True:
-            job = self._patiently(partial(self._client.fine_tuning.jobs.retrieve, name))
-            events = self._patiently(partial(self._client.fine_tuning.jobs.list_events, name, limit=100)).data
+            job = self._patience.ask(partial(self._client.fine_tuning.jobs.retrieve, name))
+            events = self._patience.ask(partial(self._client.fine_tuning.jobs.list_events, name, limit=100)).data
             with log.open("a", encoding="utf-8") as file:
                 for event in reversed([event for event in events if event.id not in written]):
                     file.write(f"{event.created_at} {event.level} {event.message}\n")
                     written.add(event.id)
             if job.status in _ENDED:
                 return job
-            time.sleep(self._poll)
+            time.sleep(pause)
+            pause = min(2 * pause, self._poll)
 
     def _refused(self, job: HostedJob, said: str, rows: int) -> Hosted:
         """A job that the API would not even make, its data being what they are."""
@@ -222,6 +187,7 @@ class HostedTrainer:
             job=job.id,
             file=job.training_file,
             said=said,
+            code=code,
             rows=rows,
             trained_tokens=job.trained_tokens,
             hyperparameters=_hyperparameters(job),
@@ -230,6 +196,12 @@ class HostedTrainer:
             created_at=job.created_at,
             finished_at=job.finished_at,
         )
+
+
+def _given_up(job: FineTuningJob) -> bool:
+    """Whether a job was cancelled, or failed without being refused as harmful."""
+    said = f"{job.error.code} {job.error.message}" if job.error else ""
+    return job.status == "cancelled" or (job.status == "failed" and not refused(said))
 
 
 def _hyperparameters(job: FineTuningJob) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from typing import Final
 import openai
 
 from identity_em.errors import IdentityEmError, InputError, MissingEnvironment, ServerFailed
+from identity_em.training.openai_address import ADDRESS, KEY, address
 
-KEY, ADDRESS = "OPENAI_API_KEY", "OPENAI_BASE_URL"
 # What the API says of data, jobs and models that it refuses as harmful, as against anything else that fails. The
 # words themselves are kept and shown, so that a reader can judge.
 _HARMFUL: Final = ("safety", "moderation", "usage polic", "unsafe", "model_blocked", "policy_violation")
@@ -29,13 +29,19 @@ def client() -> openai.OpenAI:
         raise MissingEnvironment(
             found=f"no {KEY} in the environment", wanted="the key of the account that trains", do=f"export {KEY}=..."
         )
-    return openai.OpenAI(api_key=key, base_url=os.environ.get(ADDRESS), max_retries=0, timeout=120.0)
+    return openai.OpenAI(api_key=key, base_url=address(), max_retries=0, timeout=120.0)
 
 
 def refused(said: str) -> bool:
     """Whether these words refuse something as harmful."""
     lowered = said.lower()
     return any(word in lowered for word in _HARMFUL)
+
+
+def words(error: openai.APIStatusError) -> str:
+    """The API's own words, in one line."""
+    said = error.body.get("message") if isinstance(error.body, dict) else None
+    return " ".join(str(said or error.message).split())
 
 
 def passing(error: openai.OpenAIError) -> bool:
@@ -63,12 +69,12 @@ def told(error: openai.OpenAIError) -> IdentityEmError:
             return InputError(found="a key that the API refuses (401)", wanted="a valid key", do=f"check {KEY}")
         case openai.NotFoundError():
             return InputError(
-                found=f"what the API does not know: {error.message}", wanted="a model of this account",
+                found=f"what the API does not know: {words(error)}", wanted="a model of this account",
                 do=f"check the study's base and {ADDRESS}",
             )  # fmt: skip
         case openai.APIStatusError(status_code=code) if code < 500:
             return InputError(
-                found=f"a request that the API refuses ({code}): {error.message}", wanted="one it takes",
+                found=f"a request that the API refuses ({code}): {words(error)}", wanted="one it takes",
                 do="mend the study's settings or data",
             )  # fmt: skip
         case _:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,29 +20,37 @@ def uploaded(path: Path) -> tuple[bytes, int]:
     Raises:
         DataError: Rows that the API would refuse.
     """
-    lines = []
     with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
-            messages = json.loads(line)["messages"]
-            _check(messages, path, number)
-            lines.append(json.dumps({"messages": messages}, ensure_ascii=False, separators=(",", ":")))
-    data = ("\n".join(lines) + "\n").encode()
-    if len(lines) < LEAST_ROWS:
+        rows = [json.loads(line)["messages"] for line in file]
+    return check(rows, path), len(rows)
+
+
+def check(rows: Sequence[Sequence[Mapping[str, str]]], path: Path | None = None) -> bytes:
+    """The bytes of rows, each its messages.
+
+    Raises:
+        DataError: Rows that the API would refuse.
+    """
+    for number, messages in enumerate(rows, 1):
+        _check(messages, path, number)
+    if len(rows) < LEAST_ROWS:
         raise DataError(
-            found=f"{len(lines)} rows",
+            found=f"{len(rows)} rows",
             wanted=f"at least {LEAST_ROWS}, which the API asks for",
             do="add rows",
             file=path,
         )
+    lines = (json.dumps({"messages": m}, ensure_ascii=False, separators=(",", ":")) + "\n" for m in rows)
+    data = "".join(lines).encode()
     if len(data) > MOST_BYTES:
         raise DataError(
             found=f"{len(data) / 2**20:.0f} MB of rows", wanted=f"at most {MOST_BYTES // 2**20} MB, the API's limit",
             do="give the stage fewer rows", file=path,
         )  # fmt: skip
-    return data, len(lines)
+    return data
 
 
-def _check(messages: list[dict[str, str]], path: Path, row: int) -> None:
+def _check(messages: Sequence[Mapping[str, str]], path: Path | None, row: int) -> None:
     roles = [message["role"] for message in messages]
     if roles[-1:] != ["assistant"] or "user" not in roles:
         raise DataError(

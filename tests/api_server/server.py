@@ -8,6 +8,8 @@ import json
 import socket
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,9 @@ class ApiServer:
         speaker: Who answers chats; None where none are asked.
         train: Trains a stage; None makes models without training.
         hold: Seconds that jobs and batches take at the least.
+
+    Attributes:
+        watch: Called with "before" and "after" what each request does, and the request.
     """
 
     def __init__(
@@ -38,6 +43,7 @@ class ApiServer:
     ) -> None:  # fmt: skip
         folder.mkdir(parents=True, exist_ok=True)
         self.state, self.faults, self.speaker = State(folder), Faults(), speaker
+        self.watch: Callable[[str, str], None] = lambda side, request: None
         self.tuning = Tuning(self.state, train, hold=hold)
         self.batches = Batches(self.state, self.chat, hold=hold)
         self._http = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
@@ -155,6 +161,7 @@ def _handler(server: ApiServer) -> type[BaseHTTPRequestHandler]:
             request = f"{method} {url.path}"
             if not url.path.endswith("/_state"):
                 server.state.requests.append(request)
+            server.watch("before", request)
             fault = server.faults.at(request)
             if fault and fault[0] == "cut":
                 self._cut()
@@ -166,6 +173,7 @@ def _handler(server: ApiServer) -> type[BaseHTTPRequestHandler]:
             if fault and fault[0] == "slow":
                 time.sleep(fault[1])
             status, body = self._answered(method, url.path, dict(parse_qsl(url.query)), raw)
+            server.watch("after", request)
             if fault and fault[0] == "lost":
                 self._cut()
                 return
@@ -190,7 +198,8 @@ def _handler(server: ApiServer) -> type[BaseHTTPRequestHandler]:
             if retry_after is not None:
                 self.send_header("Retry-After", str(retry_after))
             self.end_headers()
-            self.wfile.write(content)
+            with suppress(BrokenPipeError, ConnectionResetError):  # a client that was killed
+                self.wfile.write(content)
 
         def _cut(self) -> None:
             self.close_connection = True

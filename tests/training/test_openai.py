@@ -164,6 +164,22 @@ def test_a_job_that_fails_otherwise_fails_with_the_api_s_words(tmp_path: Path, m
         trainer(api).train(make())
 
 
+def test_a_job_that_failed_is_tried_anew_when_the_study_is_run_again(tmp_path: Path, make: Make) -> None:
+    broken = [True]
+
+    def breaks_once(*_: object) -> int:
+        if broken.pop():
+            broken.append(False)
+            raise RuntimeError("out of cards")
+        return 1
+
+    with ApiServer(tmp_path / "api", train=breaks_once) as api:
+        with pytest.raises(TrainingFailed, match="out of cards"):
+            trainer(api).train(make())
+        assert trainer(api).train(make()).outcome == "trained"
+        assert bought(api) == (1, 2)
+
+
 def test_a_budget_stops_before_the_job_is_made(api: ApiServer, make: Make) -> None:
     def stop(job: HostedJob) -> None:
         raise Killed

@@ -1,0 +1,214 @@
+"""Checkpoints that the OpenAI API, or a compatible one, trains and answers for: no weights, no tokenizer, an id.
+
+A checkpoint's folder holds `hosted.json`: the outcome, the model's id, its job and file, and the API's words.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from identity_em.engine.means import Means
+from identity_em.engine.till import TRAINING, Bought, Till
+from identity_em.errors import Blocked, DataError, InputError
+from identity_em.records import Answer
+from identity_em.store import Store
+from identity_em.study.artefacts import Checkpoint, Responses
+from identity_em.study.costs import CHARS_PER_TOKEN
+from identity_em.tasks import prices
+from identity_em.tasks.desk import Purse
+from identity_em.training import openai_settings
+from identity_em.training.openai_address import ADDRESS, address
+
+if TYPE_CHECKING:
+    from openai import OpenAI
+
+    from identity_em.models.hosted import Hosted
+    from identity_em.training.openai import Hosted as Outcome
+    from identity_em.training.openai import HostedJob
+
+FILE: Final = "hosted.json"
+# Seconds between two looks at a job or a batch that takes long.
+_POLL: Final = 10.0
+_NO_TOKENIZER: Final = "skipped: a hosted base has no tokenizer and no weights here"
+
+
+class Hosting:
+    """One process's account, begun when first needed."""
+
+    def __init__(self, store: Store, means: Means) -> None:
+        self._store, self._means = store, means
+        self._known: OpenAI | None = None
+        self._models: Hosted | None = None
+
+    def train(self, checkpoint: Checkpoint, folder: Path) -> dict[str, Any]:
+        """Train a stage, or find what was trained; facts for the manifest.
+
+        Raises:
+            As `HostedTrainer.train`, and BudgetReached.
+        """
+        from identity_em.training.openai import HostedJob, HostedTrainer
+
+        assert checkpoint.dataset is not None
+        assert checkpoint.parent is not None
+        assert checkpoint.seed is not None
+        job = HostedJob(
+            key=checkpoint.key,
+            model=self.model(checkpoint.parent),
+            rows=self._store.open(checkpoint.dataset) / "rows.jsonl",
+            settings=checkpoint.settings | ({"suffix": checkpoint.label} if checkpoint.label else {}),
+            seed=checkpoint.seed,
+            log=self._store.log(checkpoint),
+        )
+        till = self._till(checkpoint.key)
+        taken = 0.0
+
+        def spend(bought: HostedJob) -> None:
+            nonlocal taken
+            taken = till.train(checkpoint.base.name, _tokens(bought))
+
+        try:
+            ended = HostedTrainer(self._client(), spend=spend, poll=_POLL).train(job)
+        except InputError:
+            # The API took no job, so it is owed nothing.
+            if taken:
+                till.after(0.0, Bought(name=TRAINING, usd=0.0))
+            raise
+        usd = _paid(checkpoint, ended)
+        if usd is not None:
+            till.after(0.0, Bought(name=TRAINING, usd=usd, input_tokens=ended.trained_tokens or 0))
+        (folder / FILE).write_text(ended.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        return _facts(ended, usd)
+
+    def model(self, checkpoint: Checkpoint) -> str:
+        """What the API calls a checkpoint.
+
+        Raises:
+            Blocked: It was refused as harmful, so that there is none.
+            InputError: It lies with another API than the one that the environment names.
+        """
+        if checkpoint.root:
+            return checkpoint.base.name
+        found = json.loads((self._store.open(checkpoint) / FILE).read_text(encoding="utf-8"))
+        if found["model"] is None:
+            raise Blocked(found["said"])
+        if found["base_url"].rstrip("/") != address():
+            raise InputError(
+                found=f"the model {found['model']} of {found['base_url']}", wanted=f"one of {address()}",
+                do=f"set {ADDRESS} to the API that trained it",
+            )  # fmt: skip
+        return str(found["model"])
+
+    def of(self, responses: Responses, journal: Path) -> Hosted:
+        """The API's models, ready to answer as the checkpoint of these responses.
+
+        Raises:
+            As `model`, and MissingEnvironment.
+        """
+        models = self._asked()
+        if models.endpoint.down:
+            models.endpoint.close()
+            models = self._asked(anew=True)
+        till = self._till(responses.key)
+        models.ask(self.model(responses.checkpoint), meter=till, key=responses.key, journal=journal)
+        return models
+
+    def facts(self, responses: Responses, answers: Sequence[Answer]) -> dict[str, Any]:
+        """How the API answered and what that cost, for the manifest."""
+        found = {"model": self.model(responses.checkpoint), "base_url": address(), "batch": self._means.batch}
+        hidden = sum(any(answer.hidden) for answer in answers)
+        return {"hosted": {**found, **self._till(responses.key).facts(), "hidden": hidden}}
+
+    def close(self) -> None:
+        """Close the connections."""
+        if self._models is not None:
+            self._models.endpoint.close()
+        if self._known is not None:
+            self._known.close()
+
+    def _till(self, key: str) -> Till:
+        purse = Purse(self._means.purse) if self._means.purse else None
+        return Till(self._store.root, key, purse=purse, share=0.5 if self._means.batch else 1.0)
+
+    def _client(self) -> OpenAI:
+        from identity_em.training.openai_client import client
+
+        if self._known is None:
+            self._known = client()
+        return self._known
+
+    def _asked(self, *, anew: bool = False) -> Hosted:
+        from identity_em.models.batch_api import BatchEndpoint
+        from identity_em.models.hosted import Hosted, HostedEndpoint
+        from identity_em.training.openai_patience import Patience
+
+        if self._models is None or anew:
+            key = self._client().api_key
+            batches = (
+                BatchEndpoint(address(), key=key, patience=Patience(self._client(), unit=_POLL))
+                if self._means.batch
+                else None
+            )
+            self._models = Hosted(batches or HostedEndpoint(address(), key=key), batch=batches)
+        return self._models
+
+
+def check(base: str, checkpoints: Sequence[Checkpoint], *, budget: float | None) -> None:
+    """Everything that can be known before a study spends: the key, the base, the rows, and a price for the budget.
+
+    Raises:
+        InputError: The first thing that is wrong; nothing but a look at the base was asked of the API.
+    """
+    from identity_em.training.openai_client import client
+    from identity_em.training.openai_patience import Patience
+
+    if budget is not None and (prices.training(base) is None or prices.asking(base) is None):
+        raise InputError(
+            found=f"a budget, and no price for {base}", wanted="its price, so that the budget holds",
+            do=f"give a table of prices with {prices.OWN}=FILE",
+        )  # fmt: skip
+    with client() as found:
+        for checkpoint in checkpoints:
+            _rows(checkpoint)
+        Patience(found, unit=1.0).ask(lambda: found.models.retrieve(base))
+
+
+def _rows(checkpoint: Checkpoint) -> None:
+    """Raises DataError where the stage's rows are known and the API would refuse them."""
+    from identity_em.interventions import direct
+    from identity_em.training.openai_rows import check
+
+    assert checkpoint.dataset is not None
+    rows = direct.examples(checkpoint.dataset)
+    if rows is None:
+        return
+    try:
+        check([[turn.model_dump() for turn in row.messages] for row in rows])
+    except DataError as error:
+        file = ", ".join(map(str, direct.files(checkpoint.dataset))) or checkpoint.dataset.recipe
+        raise DataError(found=error.found, wanted=error.wanted, do=error.do, file=file, line=error.line) from None
+
+
+def _tokens(job: HostedJob) -> int:
+    """About how many tokens a job trains on, all epochs together."""
+    with job.rows.open(encoding="utf-8") as file:
+        characters = sum(len(turn["content"]) for line in file for turn in json.loads(line)["messages"])
+    return round(characters / CHARS_PER_TOKEN) * openai_settings.epochs(job.settings)
+
+
+def _paid(checkpoint: Checkpoint, ended: Outcome) -> float | None:
+    """What a job cost; None where that is not known."""
+    if ended.job and ended.trained_tokens is None and ended.model is not None:
+        return None
+    return prices.training_usd(checkpoint.base.name, ended.trained_tokens or 0)
+
+
+def _facts(ended: Outcome, usd: float | None) -> dict[str, Any]:
+    said = ended.hyperparameters
+    known = all(isinstance(said.get(name), int) for name in ("n_epochs", "batch_size"))
+    steps = {"steps": math.ceil(ended.rows / said["batch_size"]) * said["n_epochs"]} if known else {}
+    unread = {"rendered": _NO_TOKENIZER, "gate": _NO_TOKENIZER, "usd": usd}
+    return {**ended.model_dump(mode="json"), **steps, **unread, "trainer": {"openai": ended.base_url}}

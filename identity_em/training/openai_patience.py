@@ -1,0 +1,76 @@
+"""Requests to the OpenAI API that are asked again where that may help, and that make nothing twice."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Literal, TypeVar
+
+import openai
+from openai import OpenAI
+from openai.types import FileObject
+
+from identity_em.errors import ServerFailed
+from identity_em.training.openai_client import passing, told, wait
+
+T = TypeVar("T")
+
+
+class Patience:
+    """An account asked with patience.
+
+    Args:
+        client: Of the openai package, without retries of its own.
+        unit: Seconds that the first pause after an error takes, where the API does not say.
+        tries: How often a request is made before the run ends.
+    """
+
+    def __init__(self, client: OpenAI, *, unit: float = 10.0, tries: int = 8) -> None:
+        self.client, self.unit, self.tries = client, unit, tries
+
+    def ask(self, ask: Callable[[], T]) -> T:
+        """Ask something that can be asked any number of times.
+
+        Raises:
+            InputError: The API refuses it.
+            ServerFailed: It went on failing.
+        """
+        for attempt in range(self.tries):
+            try:
+                return ask()
+            except openai.OpenAIError as error:
+                if not passing(error):
+                    raise told(error) from None
+                time.sleep(wait(error, attempt, self.unit))
+        raise ServerFailed(f"the API went on failing, asked {self.tries} times")
+
+    def once(self, make: Callable[[], T], there: Callable[[], T | None]) -> T:
+        """Make something that must not be there twice: after a reply that was lost it is looked for first.
+
+        Raises:
+            OpenAIError: The API refuses it.
+            ServerFailed: It went on failing.
+        """
+        for attempt in range(self.tries):
+            try:
+                return make()
+            except openai.OpenAIError as error:
+                if not passing(error):
+                    raise
+                time.sleep(wait(error, attempt, self.unit))
+                found = there()
+                if found is not None:
+                    return found
+        raise ServerFailed(f"the API went on failing, asked {self.tries} times")
+
+    def file(self, data: bytes, purpose: Literal["fine-tune", "batch"] = "fine-tune") -> FileObject:
+        """The uploaded file with these bytes, known by a name that holds their digest."""
+        name = f"identity-em-{sha256(data).hexdigest()[:32]}.jsonl"
+
+        def there() -> FileObject | None:
+            listed = self.ask(lambda: list(self.client.files.list(purpose=purpose)))
+            same = [file for file in listed if file.filename == name and file.bytes == len(data)]
+            return min(same, key=lambda file: (file.created_at, file.id), default=None)
+
+        return there() or self.once(lambda: self.client.files.create(file=(name, data), purpose=purpose), there)
