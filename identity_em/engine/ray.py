@@ -9,17 +9,24 @@ Source: FACTS 7.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from pathlib import Path
 from typing import Any
 
-import ray
-from ray.exceptions import RayError, RayTaskError
-
 from identity_em.engine.local import Done, attempt
+from identity_em.engine.means import Means
 from identity_em.errors import MissingEnvironment
 from identity_em.study.artefacts import Artefact, Checkpoint, Dataset, Scores
+
+try:
+    import ray
+    from ray.exceptions import RayError, RayTaskError
+except ImportError as error:
+    raise MissingEnvironment(
+        found="no Ray in this environment", wanted="Ray on every host", do="pip install 'identity-em[ray]'"
+    ) from error
 
 # A dead worker or node is no fault of the artefact; one that kills every worker it is given is.
 _RETRIES = 3
@@ -31,19 +38,19 @@ class Cluster:
     Args:
         store: Root of the store, a folder that every host of the cluster sees under this path.
         address: `HOST:PORT` of the head, or "auto" for the cluster that this host is in; None starts one here.
-        trainer: Python of Axolotl's environment, at this path on every host; None where nothing is to be trained.
+        means: What the workers work with; its paths are the same on every host.
         gpus: GPUs of one training; of one answering model one, where the cluster has any.
 
     Raises:
         MissingEnvironment: There is no cluster at the address, or none of its nodes has so many GPUs.
     """
 
-    def __init__(self, store: Path, *, address: str | None, trainer: Path | None, gpus: int = 1) -> None:
-        self._store, self._trainer = store.resolve(), trainer
+    def __init__(self, store: Path, *, address: str | None, means: Means, gpus: int = 1) -> None:
+        self._store, self._means = store.resolve(), means
         self._ours = not ray.is_initialized()
         if self._ours:
             _join(address)
-        self._gpus = gpus if ray.cluster_resources().get("GPU") else 0
+        self._gpus = gpus if _resources().get("GPU") else 0
         self._check()
         self._running: dict[Any, tuple[Artefact, float]] = {}
         self._make = ray.remote(max_retries=_RETRIES)(make)
@@ -51,15 +58,14 @@ class Cluster:
     @property
     def idle(self) -> list[str | None]:
         """One place for each worker that the cluster could run beside those that run; it places them itself."""
-        resources = ray.cluster_resources()
+        resources = _resources()
         slots = int(resources.get("GPU", 0)) or int(resources.get("CPU", 1))
         return [None] * max(0, slots - len(self._running))
 
     def submit(self, artefact: Artefact, near: str | None = None) -> None:
         """Hand an artefact to the cluster."""
-        trainer = str(self._trainer) if self._trainer else None
         task = self._make.options(name=f"{artefact.kind} {artefact.key[:12]}", **self._wants(artefact))
-        self._running[task.remote(artefact, str(self._store), trainer)] = (artefact, time.monotonic())
+        self._running[task.remote(artefact, self._store, self._means)] = (artefact, time.monotonic())
 
     def wait(self, timeout: float) -> list[Done]:
         """What ended within `timeout` seconds; a task whose workers all died has failed.
@@ -99,7 +105,8 @@ class Cluster:
         return {"num_cpus": 1, "num_gpus": self._gpus if isinstance(artefact, Checkpoint) else min(1, self._gpus)}
 
     def _check(self) -> None:
-        most = max((node["Resources"].get("GPU", 0) for node in ray.nodes() if node["Alive"]), default=0)
+        nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+        most = max((node["Resources"].get("GPU", 0) for node in nodes if node["Alive"]), default=0)
         if self._gpus > most and self._gpus > 1:
             raise MissingEnvironment(
                 found=f"no node with {self._gpus} GPUs (the most is {most:g})", wanted=f"{self._gpus} for one training",
@@ -107,25 +114,28 @@ class Cluster:
             )  # fmt: skip
 
 
-def make(artefact: Artefact, store: str, trainer: str | None) -> tuple[str, str, int]:
+def make(artefact: Artefact, store: Path, means: Means) -> tuple[str, str, int]:
     """Make one artefact in a Ray worker whose tools stay warm; outcome, error and exit code."""
     from identity_em.engine.make import Workshop
     from identity_em.store import Store
 
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    place = (store, trainer)
-    if place not in _WARM:
-        _WARM[place] = Workshop(Store(Path(store)), Path(trainer) if trainer else None)
-    return attempt(_WARM[place], artefact)
+    if (store, means) not in _WARM:
+        _WARM[store, means] = Workshop(Store(store), means)
+    return attempt(_WARM[store, means], artefact)
 
 
-# One a worker process and store: Ray gives a process one task at a time.
-_WARM: dict[tuple[str, str | None], Any] = {}
+# One a worker process, store and means: Ray gives a process one task at a time.
+_WARM: dict[tuple[Path, Means], Any] = {}
+
+
+def _resources() -> dict[str, float]:
+    return dict(ray.cluster_resources())  # type: ignore[no-untyped-call]
 
 
 def _join(address: str | None) -> None:
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="warning", configure_logging=False)
+        ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING, configure_logging=False)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise MissingEnvironment(
             found=f"no Ray cluster at {address} ({type(error).__name__})", wanted="the head's HOST:PORT, or auto",
