@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import time
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,9 @@ class Cluster:
 
     def __init__(self, store: Path, *, address: str | None, means: Means, gpus: int = 1) -> None:
         self._store, self._means = store.resolve(), means
+        # Ray says on standard output what died; that is the caller's.
+        self._aside = redirect_stdout(sys.stderr)
+        self._aside.__enter__()
         self._ours = not ray.is_initialized()
         if self._ours:
             _join(address)
@@ -87,6 +92,7 @@ class Cluster:
             ray.cancel(task, force=True)
         if self._ours:
             ray.shutdown()
+        self._aside.__exit__(None, None, None)
 
     def _finish(self, task: Any) -> Done:
         artefact, since = self._running.pop(task)
