@@ -72,6 +72,7 @@ def run_study(
 
     waiting = plan.served and means.served is None
     progress = run(plan.before_serving if waiting else plan.artefacts, store, start, tell=tell)
+    store.sweep()  # what a worker that died has left
     missing = assemble.write(plan, store, out / TABLE)
     from identity_em import report
 
