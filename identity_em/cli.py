@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import time
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -57,6 +58,13 @@ def plan(study: StudyArgument, as_json: JsonOption = False) -> None:
         _out().print(display.plan_view(planned, costs, size))
 
 
+class Where(StrEnum):
+    """Where work runs."""
+
+    local = "local"
+    ray = "ray"
+
+
 @app.command()
 def run(
     study: StudyArgument,
@@ -69,6 +77,11 @@ def run(
     quiet: QuietOption = False,
     as_json: JsonOption = False,
     served: Annotated[str | None, typer.Option(envvar="IDENTITY_EM_SERVED", help="A server that answers.")] = None,
+    where: Annotated[
+        Where, typer.Option("--engine", help="Workers of this machine, or of a Ray cluster.")
+    ] = Where.local,
+    address: Annotated[str, typer.Option(help="With ray: HOST:PORT of its head, or auto.")] = "auto",
+    gpus: Annotated[int, typer.Option("--gpus-per-training", min=1, help="With ray.")] = 1,
 ) -> None:
     """Train and measure everything a study wants and is not there yet, then write table and report.
 
@@ -76,15 +89,16 @@ def run(
     """
     from identity_em import display
     from identity_em.engine import study as engine
-    from identity_em.engine.means import Means
+    from identity_em.engine.means import Hosts, Means
 
     planned = _plan(study, served=served is not None)
+    means, hosts = Means(served=served, budget=budget), Hosts(address, gpus) if where is Where.ray else None
     started = time.monotonic()
     console = None if quiet or as_json else Console(stderr=True)
     try:
         with display.progress(planned, workers, console) as tell:
-            means = Means(served=served, budget=budget)
-            done = engine.run_study(planned, store, out or Path("results") / planned.study.name, workers, tell, means)
+            folder = out or Path("results") / planned.study.name
+            done = engine.run_study(planned, store, folder, workers, tell, means, hosts)
     except KeyboardInterrupt:
         _fail("stopped; what is finished is kept, and the same command goes on from there")
         raise typer.Exit(130) from None
@@ -94,7 +108,7 @@ def run(
 @app.command()
 def demo(store: StoreOption = _STORE, workers: WorkersOption = _WORKERS, quiet: QuietOption = False) -> None:
     """Run the built-in `pocket` study: the whole matrix on this machine's CPU, in a few minutes."""
-    run("pocket", store=store, out=None, workers=workers, budget=None, quiet=quiet, as_json=False, served=None)
+    run("pocket", store=store, workers=workers, quiet=quiet)
 
 
 @app.command()

@@ -21,3 +21,16 @@ class Means:
     budget: float | None = None
     purse: Path | None = None
     batch: bool = False
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """A Ray cluster to work on.
+
+    Attributes:
+        address: `HOST:PORT` of its head, or "auto" for the cluster that this host is in.
+        gpus: GPUs of one training.
+    """
+
+    address: str
+    gpus: int = 1

@@ -8,7 +8,7 @@ from typing import Any
 from identity_em.engine import answering, assemble, hosting, outcomes, preflight, till
 from identity_em.engine.guarded import Guarded
 from identity_em.engine.local import Local
-from identity_em.engine.means import Means
+from identity_em.engine.means import Hosts, Means
 from identity_em.engine.run import Engine, Progress, run
 from identity_em.store import Store
 from identity_em.study.artefacts import Scores
@@ -40,11 +40,18 @@ class Finished:
 
 
 def run_study(
-    plan: Plan, root: Path, out: Path, workers: int, tell: Callable[[Progress], None], means: Means | None = None
+    plan: Plan,
+    root: Path,
+    out: Path,
+    workers: int,
+    tell: Callable[[Progress], None],
+    means: Means | None = None,
+    hosts: Hosts | None = None,
 ) -> Finished:
     """Make what is missing, then write table and report.
 
     Args:
+        hosts: The Ray cluster to work on; None works on this machine alone, with `workers` processes.
         means: The server that answers and the budget; a study to be served is only trained without a server.
 
     Raises:
@@ -65,16 +72,25 @@ def run_study(
     found = replace(means, trainer=trainer, purse=purse, batch=plan.study.model.batch)
 
     def start(left: int) -> Engine:
-        return Guarded(Local(root, workers=min(workers, left), means=found), plan, store)
+        return Guarded(_engine(root, min(workers, left), found, hosts), plan, store)
 
     waiting = plan.served and means.served is None
     progress = run(plan.before_serving if waiting else plan.artefacts, store, start, tell=tell)
+    store.sweep()  # what a worker that died has left
     missing = assemble.write(plan, store, out / TABLE)
     from identity_em import report
 
     path = report.build(out / TABLE, out) if missing < len(plan.readings) else None
     said = [*outcomes.lines(plan, store, progress.made), *([_WAITING] if waiting else [])]
     return _finished(plan, progress, path, out, said)
+
+
+def _engine(root: Path, workers: int, means: Means, hosts: Hosts | None) -> Engine:
+    if hosts is None:
+        return Local(root, workers=workers, means=means)
+    from identity_em.engine.ray import Cluster
+
+    return Cluster(root, address=hosts.address, means=means, gpus=hosts.gpus)
 
 
 def _purse(plan: Plan, store: Store, budget: float | None) -> Path | None:

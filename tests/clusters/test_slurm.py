@@ -1,0 +1,75 @@
+"""The Slurm file runs a study on a real Slurm, survives a requeue, and leaves nothing behind."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.faults.conftest import Place
+
+pytestmark = [pytest.mark.slurm, pytest.mark.ray, pytest.mark.axolotl, pytest.mark.slow]
+SCRIPT = Path(__file__).parents[2] / "clusters" / "slurm.sbatch"
+LONGEST = 420.0
+
+
+def asked(environment: Mapping[str, str], *command: str) -> str:
+    done = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def until(there: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + LONGEST
+    while not there():
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
+
+
+def ours(place: Place) -> list[str]:
+    """Processes whose environment names the place: the job's own."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            text = (folder / "environ").read_bytes()
+        except OSError:
+            continue
+        if str(place.root).encode() in text and int(folder.name) != os.getpid():
+            found.append(folder.name)
+    return found
+
+
+def test_the_file_runs_a_study_survives_a_requeue_and_frees_everything(
+    slurm: Mapping[str, str], undisturbed: Place, place: Place
+) -> None:
+    environment = {
+        **slurm,
+        "PATH": f"{Path(sys.executable).parent}:{slurm['PATH']}",
+        "IDENTITY_EM_PLACE": str(place.root),
+    }
+    script = ["pocket-mini", "--store", str(place.store), "--out", str(place.table.parent), "--json"]
+    said = asked(
+        environment, "sbatch", "--parsable", "--nodes=2", "--gpus-per-node=1", "--cpus-per-task=2",
+        f"--chdir={place.root}", str(SCRIPT), *script,
+    )  # fmt: skip
+    job = re.match(r"\d+", said)
+    assert job is not None
+    log = place.root / f"identity-em-{job[0]}.log"
+
+    def state() -> str:
+        return asked(environment, "scontrol", "show", "job", job[0])
+
+    until(lambda: len(place.made()) >= 4)
+    before = place.made()
+    asked(environment, "scontrol", "requeue", job[0])
+    until(lambda: "Restarts=1" in state() and "JobState=RUNNING" in state())
+    until(lambda: not re.search(r"JobState=(RUNNING|PENDING|COMPLETING)", state()))
+    assert "JobState=COMPLETED" in state(), log.read_text(encoding="utf-8")
+    assert {key: place.made()[key] for key in before} == before
+    assert place.table.read_bytes() == undisturbed.table.read_bytes()
+    assert not list(place.root.glob(".ray-token-*"))
+    time.sleep(10)
+    assert ours(place) == []

@@ -1,0 +1,94 @@
+"""On a real Ray cluster of three nodes with made-up GPUs nothing is lost and nothing repeated, whatever is killed."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults.conftest import Place, ended
+
+pytestmark = [pytest.mark.ray, pytest.mark.axolotl, pytest.mark.slow]
+cluster_utils = pytest.importorskip("ray.cluster_utils")
+LONGEST = 240.0
+
+
+@contextmanager
+def cluster() -> Iterator[Any]:
+    """A head that runs nothing, and two nodes with a made-up GPU each."""
+    made = cluster_utils.Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 1, "num_gpus": 0, "include_dashboard": False}
+    )
+    try:
+        for _ in range(2):
+            made.add_node(num_cpus=2, num_gpus=1)
+        yield made
+    finally:
+        made.shutdown()
+
+
+def start(place: Place, made: Any, monkeypatch: pytest.MonkeyPatch) -> "subprocess.Popen[str]":
+    # A head that is gone is given up after seconds instead of a minute.
+    monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "5")
+    return place.start("--engine", "ray", "--address", made.address)
+
+
+def until(there: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + LONGEST
+    while not there():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def makers() -> list[int]:
+    """Ray workers of this machine that are making something."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if re.match(rb"ray::(checkpoint|dataset|responses|scores)", (folder / "cmdline").read_bytes()):
+                found.append(int(folder.name))
+    return found
+
+
+def test_a_worker_and_a_node_are_killed_and_the_study_ends_as_if_they_were_not(
+    undisturbed: Place, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with cluster() as made:
+        process = start(place, made, monkeypatch)
+        until(lambda: len(place.made()) >= 5 and bool(makers()))
+        before = place.made()
+        os.kill(makers()[0], signal.SIGKILL)
+        until(lambda: len(place.made()) >= 12)
+        made.remove_node(made.worker_nodes.copy().pop(), allow_graceful=False)
+        ended(process)
+        assert {key: place.made()[key] for key in before} == before
+    assert place.table.read_bytes() == undisturbed.table.read_bytes()
+    assert list((place.store / "locks").glob("*.lock")) == []
+
+
+def test_the_driver_and_the_head_are_killed_and_the_same_command_goes_on(
+    undisturbed: Place, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with cluster() as made:
+        process = start(place, made, monkeypatch)
+        until(lambda: len(place.made()) >= 4)
+        process.kill()
+        process.communicate()
+        before = place.made()
+        process = start(place, made, monkeypatch)
+        until(lambda: len(place.made()) >= 14)
+        made.remove_node(made.head_node, allow_graceful=False)
+        process.communicate(timeout=LONGEST)
+        assert process.returncode == 1
+        assert {key: place.made()[key] for key in before} == before
+        before = place.made()
+    with cluster() as made:
+        ended(start(place, made, monkeypatch))
+    assert {key: place.made()[key] for key in before} == before
+    assert place.table.read_bytes() == undisturbed.table.read_bytes()
