@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from identity_em import cli_logs, cli_models, cli_probes, cli_setup, cli_tables
+from identity_em import cli_logs, cli_models, cli_probes, cli_setup, cli_tables, store_state
 from identity_em.errors import IdentityEmError
 
 if TYPE_CHECKING:
@@ -184,9 +184,15 @@ def main() -> None:
     except IdentityEmError as error:
         _fail(str(error))
         sys.exit(error.exit_code)
-    except BrokenPipeError:
+    except BrokenPipeError:  # an OSError, and the one that is none of a disk's
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except OSError as error:
+        line = store_state.line(error)
+        if line is None:
+            raise
+        _fail(line)
+        sys.exit(1)
 
 
 def _plan(study: str, *, served: bool = False) -> "Plan":

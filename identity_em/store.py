@@ -3,6 +3,7 @@
 Layout::
 
     STORE/
+      VERSION            the store's format, and the sign that it is there (store_state.py)
       checkpoint|dataset|responses|scores / KEY[:2] / KEY / manifest.json + the artefact's files
       locks/KEY.lock     one maker at a time: owner and heartbeat
       logs/KEY.log       what the making printed (outside the checksummed folder)
@@ -10,19 +11,24 @@ Layout::
       damaged/           folders that `run` set aside because they did not match their manifest
 """
 
+import hashlib
 import json
 import os
 import shutil
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from identity_em import store_state
 from identity_em.errors import DamagedArtefact, InputError
 from identity_em.locks import Lock
 from identity_em.study.artefacts import Artefact, sha256_of
 
 MANIFEST = "manifest.json"
+_SEAL = "seal"
+_FIELDS = frozenset({"key", "kind", "record", "files", "facts", "made", "provenance"})
 
 
 class Store:
@@ -30,11 +36,15 @@ class Store:
 
     Args:
         root: Folder of the store; made on the first write, never by reading.
+
+    Raises:
+        InputError: A store of a format that this version does not read.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self._verified: set[str] = set()
+        self._marked = store_state.check(root)
 
     def folder(self, artefact: Artefact) -> Path:
         """Where the artefact lies, made or not."""
@@ -42,6 +52,7 @@ class Store:
 
     def log(self, artefact: Artefact) -> Path:
         """Where the making of the artefact is logged."""
+        self._require()
         path = self.root / "logs" / f"{artefact.key}.log"
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
@@ -58,9 +69,12 @@ class Store:
         """
         path = self.folder(artefact) / MANIFEST
         try:
-            manifest: dict[str, Any] = json.loads(path.read_text())
+            text = path.read_text(encoding="utf-8")
+            manifest: dict[str, Any] = json.loads(text)
             if manifest["key"] != artefact.key:
                 raise ValueError("another key")
+            if not _is_sealed(manifest, text):
+                raise ValueError("changed bytes")
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise _damaged(path, f"an unreadable manifest ({error})") from error
         return manifest
@@ -79,6 +93,7 @@ class Store:
 
     def lock(self, artefact: Artefact) -> Lock:
         """The lock under which the artefact is made."""
+        self._require()
         return Lock(self.root / "locks" / f"{artefact.key}.lock")
 
     def write(self, artefact: Artefact, fill: Callable[[Path], Mapping[str, Any]]) -> Path:
@@ -90,7 +105,11 @@ class Store:
 
         Returns:
             The finished folder. Where another maker finished first, its folder is kept.
+
+        Raises:
+            StoreFailed: The store is gone or full.
         """
+        self._require(room=True)
         final = self.folder(artefact)
         partial = self.root / "partial" / f"{artefact.key[:16]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         partial.mkdir(parents=True)
@@ -111,7 +130,8 @@ class Store:
         """Move a damaged folder out of the way, so that it can be remade; nothing is deleted."""
         aside = self.root / "damaged" / f"{artefact.key}-{uuid.uuid4().hex[:8]}"
         aside.parent.mkdir(parents=True, exist_ok=True)
-        self.folder(artefact).rename(aside)
+        with suppress(FileNotFoundError):  # another runner was quicker
+            self.folder(artefact).rename(aside)
         self._verified.discard(artefact.key)
         return aside
 
@@ -119,6 +139,9 @@ class Store:
         """Raises InputError where the store cannot be written."""
         try:
             self.root.mkdir(parents=True, exist_ok=True)
+            if not self._marked:
+                store_state.mark(self.root)
+                self._marked = True
             probe = self.root / f".writable-{uuid.uuid4().hex[:8]}"
             probe.touch()
             probe.unlink()
@@ -127,6 +150,11 @@ class Store:
                 file=self.root, found=f"a store that cannot be written ({error.strerror})",
                 wanted="a writable folder", do="give another folder with --store or IDENTITY_EM_STORE",
             ) from error  # fmt: skip
+
+    def _require(self, *, room: bool = False) -> None:
+        """A store that was there when it was opened is there still."""
+        if self._marked:
+            store_state.require(self.root, room=room)
 
     def sweep(self) -> None:
         """Remove partial folders whose maker on this host is gone."""
@@ -165,7 +193,24 @@ def _write_manifest(folder: Path, artefact: Artefact, facts: Mapping[str, Any]) 
         "files": files,
         **facts,
     }
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    sealed = {**manifest, _SEAL: _seal(manifest)}
+    (folder / MANIFEST).write_text(_text(sealed), encoding="utf-8")
+
+
+def _text(manifest: Mapping[str, Any]) -> str:
+    return json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _seal(manifest: Mapping[str, Any]) -> str:
+    """SHA-256 of a manifest without its seal: a changed byte of the manifest itself is found, too."""
+    return hashlib.sha256(_text({n: v for n, v in manifest.items() if n != _SEAL}).encode()).hexdigest()
+
+
+def _is_sealed(manifest: Mapping[str, Any], text: str) -> bool:
+    """Whether a manifest is as it was written. Those from before there were seals have none, and nothing unknown."""
+    if _SEAL not in manifest:
+        return set(manifest) <= _FIELDS
+    return manifest[_SEAL] == _seal(manifest) and text == _text(manifest)
 
 
 def _damaged(path: Path, found: str) -> DamagedArtefact:

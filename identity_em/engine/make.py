@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from identity_em import battery, provenance
+from identity_em import battery, provenance, store_state
 from identity_em.engine.answering import Answering, journal
 from identity_em.engine.means import Means
 from identity_em.interventions import articles, direct, recipes, summaries, system_prompts, wordings
@@ -54,6 +54,10 @@ class Workshop:
         Raises:
             IdentityEmError: It could not be made; nothing of it is in the store.
         """
+        with store_state.told(self.store.root):
+            return self._make(artefact)
+
+    def _make(self, artefact: Artefact) -> Outcome:
         if self.store.has(artefact):
             return "reused"
         lock = self.store.lock(artefact)

@@ -1,7 +1,5 @@
 """Nothing is ever lost, made twice or left half-made, whatever dies."""
 
-import os
-import random
 import shutil
 import signal
 import subprocess
@@ -14,42 +12,9 @@ import pytest
 from identity_em.analysis import explain
 from identity_em.analysis.readings import Readings
 from identity_em.analysis.table import read
-from tests.faults.conftest import Place, ended, kills
+from tests.faults.conftest import Place, ended
 
 pytestmark = [pytest.mark.axolotl, pytest.mark.slow]
-
-
-def processes_about(store: Path) -> list[int]:
-    """Processes whose memory of how they began names the store."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            text = (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes()
-        except (OSError, ProcessLookupError):
-            continue
-        if str(store).encode() in text and int(folder.name) != os.getpid():
-            found.append(int(folder.name))
-    return found
-
-
-def test_kill_9_at_random_moments_loses_nothing_and_repeats_nothing(undisturbed: Place, place: Place) -> None:
-    rng = random.Random(20261121)
-    before: dict[str, tuple[int, int]] = {}
-    for _ in range(kills()):
-        process = place.start()
-        time.sleep(rng.uniform(3, 25))
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        time.sleep(2)
-        now = place.made()
-        assert {key: now[key] for key in before} == before
-        before = now
-    place.run()
-    after = place.made()
-    assert {key: after[key] for key in before} == before
-    assert place.table.read_bytes() == undisturbed.table.read_bytes()
-    assert list((place.store / "partial").iterdir()) == []
-    assert list((place.store / "locks").glob("*.lock")) == []
 
 
 def test_workers_and_trainers_end_soon_after_their_runner_is_killed(place: Place) -> None:
