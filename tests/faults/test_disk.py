@@ -158,6 +158,7 @@ def test_a_store_from_before_there_were_formats_is_read_as_it_is_and_marked_by_t
     manifest = json.loads((folder / MANIFEST).read_text())
     del manifest["seal"]
     (folder / MANIFEST).write_text(json.dumps(manifest))
+    (tmp_path / "VERSION").unlink(missing_ok=True)
     store = Store(tmp_path)
     assert store.open(ONE) == folder
     store.check_writable()
