@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from identity_em import cli_logs, cli_models, cli_probes, cli_setup, cli_tables, store_state
+from identity_em import cli_logs, cli_models, cli_probes, cli_setup, cli_store, cli_tables, store_state
 from identity_em.errors import IdentityEmError
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def run(
     quiet: QuietOption = False,
     as_json: JsonOption = False,
     served: Annotated[str | None, typer.Option(envvar="IDENTITY_EM_SERVED", help="A server that answers.")] = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Also make again what an API refused or failed.")] = False,
 ) -> None:
     """Train and measure everything a study wants and is not there yet, then write table and report.
 
@@ -81,7 +82,7 @@ def run(
     console = None if quiet or as_json else Console(stderr=True)
     try:
         with display.progress(planned, workers, console) as tell:
-            means = Means(served=served, budget=budget)
+            means = Means(served=served, budget=budget, retry=retry)
             done = engine.run_study(planned, store, out or Path("results") / planned.study.name, workers, tell, means)
     except KeyboardInterrupt:
         _fail("stopped; what is finished is kept, and the same command goes on from there")
@@ -96,19 +97,15 @@ def demo(store: StoreOption = _STORE, workers: WorkersOption = _WORKERS, quiet: 
 
 
 @app.command()
-def status(study: StudyArgument, store: StoreOption = _STORE, as_json: JsonOption = False) -> None:
-    """Show how far a study is, from any terminal; nothing is changed."""
-    from identity_em import display
-    from identity_em.store import Store
-
-    planned, kept = _plan(study), Store(store)
-    there = {a.key for a in planned.artefacts if kept.has(a)}
-    working = {a.key: kept.lock(a).owner() for a in planned.artefacts if kept.lock(a).held()}
-    if as_json:
-        _json({"wanted": len(planned.artefacts), "there": len(there), "being_made": working})
-        return
-    _out().print(display.matrix(planned, there, set()))
-    _out().print(f"{len(there)} of {len(planned.artefacts)} artefacts are in {store}; {len(working)} are being made")
+def retry(
+    study: StudyArgument,
+    store: StoreOption = _STORE,
+    out: OutOption = None,
+    workers: WorkersOption = _WORKERS,
+    quiet: QuietOption = False,
+) -> None:
+    """Run a study again, and try once more what failed or was refused: `run --retry`."""
+    run(study, store=store, out=out, workers=workers, quiet=quiet, retry=True)
 
 
 @app.command()
@@ -166,6 +163,9 @@ def build(
     _out().print(f"{facts.rows:,} rows in {out / 'rows.jsonl'}; see {out / 'card.md'}", highlight=False)
 
 
+app.command("status")(cli_store.status)
+app.command("cancel")(cli_store.cancel)
+app.command("gc")(cli_store.gc)
 app.command("report")(cli_tables.report)
 app.command("explain")(cli_tables.explain)
 app.command("serve")(cli_models.serve)
@@ -209,7 +209,9 @@ def _conclude(done: "Finished", seconds: float, *, quiet: bool, as_json: bool) -
         _out().print(str(done.report), highlight=False, soft_wrap=True)
     else:
         words = ", ".join(f"{n} {name}" for name, n in done.summary["artefacts"].items())
-        _out().print(f"{words} in {seconds:.0f} s", highlight=False)
+        cost = done.summary["cost"]
+        spent = f"{cost['worker_hours']:.2f} worker hours, ${cost['judges_usd']:.2f} to judges"
+        _out().print(f"{words} in {seconds:.0f} s; cost: {spent}", highlight=False, soft_wrap=True)
         _out().print(f"report: {done.report}", highlight=False, soft_wrap=True)
     for line in done.errors:
         _fail(line)

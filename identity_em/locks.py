@@ -6,6 +6,7 @@ cannot jump. So neither hosts that disagree about the time nor a heartbeat dated
 Changes to lock files happen under one short `filelock` guard, so two waiters cannot both take a stale lock over.
 """
 
+import hashlib
 import json
 import os
 import socket
@@ -59,6 +60,17 @@ def _host() -> str:
     return f"{socket.gethostname()} {space}".strip()
 
 
+def maker() -> str:
+    """A name of this process for folders that it works in: process id and a digest of the host."""
+    return f"{os.getpid()}.{hashlib.sha256(_host().encode()).hexdigest()[:8]}"
+
+
+def gone(made_by: str) -> bool:
+    """Whether the process that `maker` named was on this host and is gone."""
+    pid, _, host = made_by.partition(".")
+    return pid.isdigit() and host == maker().partition(".")[2] and not alive(int(pid))
+
+
 class Lock:
     """A lock file; use as a context manager after `acquire` said yes.
 
@@ -83,6 +95,7 @@ class Lock:
                 "host": _host(),
                 "pid": os.getpid(),
                 "start": _started(os.getpid()),
+                "since": round(time.time(), 3),
             }
             beside = self.path.with_name(f"{self.path.name}.{self.token}")
             try:
@@ -99,8 +112,14 @@ class Lock:
         return self.path.exists() and not self._stale()
 
     def owner(self) -> dict[str, object]:
-        """Host, pid and start of whoever holds it; empty where nobody does."""
+        """Host, pid, start and since when, of whoever holds it; empty where nobody does."""
         return {name: value for name, value in self._owner().items() if name != "token"}
+
+    def clear(self) -> bool:
+        """Remove it where its owner is gone; whether it is gone now."""
+        if self.path.exists() and self.acquire():
+            self.release()
+        return not self.path.exists()
 
     def release(self) -> None:
         """Give the lock back; nothing happens where another owner has taken it over."""

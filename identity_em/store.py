@@ -13,7 +13,6 @@ Layout::
 
 import hashlib
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Callable, Mapping
@@ -23,7 +22,7 @@ from typing import Any
 
 from identity_em import store_state
 from identity_em.errors import DamagedArtefact, InputError
-from identity_em.locks import Lock
+from identity_em.locks import Lock, gone, maker
 from identity_em.study.artefacts import Artefact, sha256_of
 
 MANIFEST = "manifest.json"
@@ -111,7 +110,7 @@ class Store:
         """
         self._require(room=True)
         final = self.folder(artefact)
-        partial = self.root / "partial" / f"{artefact.key[:16]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        partial = self.working(artefact, uuid.uuid4().hex[:8])
         partial.mkdir(parents=True)
         try:
             facts = fill(partial)
@@ -125,6 +124,10 @@ class Store:
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         return final
+
+    def working(self, artefact: Artefact, what: str) -> Path:
+        """A place for this process to work on the artefact; swept when the process is gone."""
+        return self.root / "partial" / f"{artefact.key[:16]}-{maker()}-{what}"
 
     def set_aside(self, artefact: Artefact) -> Path:
         """Move a damaged folder out of the way, so that it can be remade; nothing is deleted."""
@@ -157,13 +160,13 @@ class Store:
             store_state.require(self.root, room=room)
 
     def sweep(self) -> None:
-        """Remove partial folders whose maker on this host is gone."""
-        from identity_em.locks import alive
-
+        """Remove what makers that are gone have left: partial folders of this host, and locks."""
         for folder in (self.root / "partial").glob("*-*-*"):
-            pid = folder.name.split("-")[1]
-            if pid.isdigit() and not alive(int(pid)):
+            if gone(folder.name.split("-")[1]):
                 shutil.rmtree(folder, ignore_errors=True)
+        for path in (*self.root.glob("locks/*.lock"), *self.root.glob("runs/*.lock")):
+            if Lock(path).clear():
+                path.with_suffix(".cancel").unlink(missing_ok=True)
 
 
 def verify(folder: Path, files: Mapping[str, Mapping[str, Any]]) -> None:

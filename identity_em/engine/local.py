@@ -139,11 +139,11 @@ def serve(pipe: Connection, root: Path, means: Means) -> None:
     with suppress(EOFError, OSError):
         while True:
             artefact = pipe.recv()
-            pipe.send(_attempt(workshop, artefact))
+            pipe.send(attempt(workshop, artefact))
     workshop.close()
 
 
-def _attempt(workshop: object, artefact: Artefact) -> tuple[str, str, int]:
+def attempt(workshop: object, artefact: Artefact) -> tuple[str, str, int]:
     from identity_em.engine.make import Workshop
 
     assert isinstance(workshop, Workshop)

@@ -1,7 +1,6 @@
 """How each of the four artefacts is made: a pure function of its inputs into a folder that is whole or absent."""
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -229,7 +228,7 @@ class Workshop:
     @contextmanager
     def _scratch(self, artefact: Artefact) -> Iterator[Path]:
         """A working folder outside the artefact's own, removed afterwards."""
-        work = self.store.root / "partial" / f"work{artefact.key[:12]}-{os.getpid()}-training"
+        work = self.store.working(artefact, "training")
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
         try:

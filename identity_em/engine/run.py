@@ -81,7 +81,12 @@ def group(artefact: Artefact) -> str:
 
 
 def run(
-    wanted: Sequence[Artefact], store: Store, start: Callable[[int], Engine], *, tell: Callable[[Progress], None]
+    wanted: Sequence[Artefact],
+    store: Store,
+    start: Callable[[int], Engine],
+    *,
+    tell: Callable[[Progress], None],
+    stop: Callable[[], bool] = lambda: False,
 ) -> Progress:
     """Make every artefact that is not there.
 
@@ -89,6 +94,7 @@ def run(
         wanted: Parents before children.
         start: Makes the engine once it is known how many artefacts are left.
         tell: Called whenever something changed, and a few times a second.
+        stop: Asked as often; once it says yes nothing more is begun, and what is being made is finished.
 
     Returns:
         What was made, reused, failed, and blocked by a failed parent.
@@ -102,7 +108,7 @@ def run(
         return progress
     engine = start(len(left))
     try:
-        _loop(left, engine, progress, tell)
+        _loop(left, engine, progress, tell, stop)
     finally:
         engine.close()
     return progress
@@ -123,7 +129,13 @@ def _sound(wanted: Iterable[Artefact], store: Store, progress: Progress) -> list
     return sound
 
 
-def _loop(left: list[Artefact], engine: Engine, progress: Progress, tell: Callable[[Progress], None]) -> None:
+def _loop(
+    left: list[Artefact],
+    engine: Engine,
+    progress: Progress,
+    tell: Callable[[Progress], None],
+    stop: Callable[[], bool],
+) -> None:
     order = {a.key: i for i, a in enumerate(sorted(left, key=lambda a: _PRIORITY[a.kind]))}
     waiting = {a.key: {p.key for p in a.needs if not progress.has(p)} for a in left}
     children: dict[str, list[str]] = {}
@@ -133,9 +145,9 @@ def _loop(left: list[Artefact], engine: Engine, progress: Progress, tell: Callab
     todo = {a.key: a for a in left}
     ready = {key for key, parents in waiting.items() if not parents}
     not_before: dict[str, float] = {}
-    while todo:
+    while todo and (progress.running or not stop()):
         now = time.monotonic()
-        for near in engine.idle:
+        for near in [] if stop() else engine.idle:
             pick = _pick([k for k in ready if not_before.get(k, 0) <= now], todo, order, near)
             if pick is None:
                 break

@@ -77,6 +77,8 @@ class Soak:
         before, moment = place.made(), self.rng.uniform(1.0, 8.0) if target == "report" else self.rng.uniform(2.0, 24.0)
         process = place.start()
         processes = self._during(process, moment)
+        until(lambda: process.poll() is not None or bool(victim(target, family(process.pid), process.pid)), 30)
+        processes |= family(process.pid)
         pid = victim(target, processes, process.pid) or process.pid
         processes |= family(process.pid)
         with suppress(ProcessLookupError):
