@@ -31,7 +31,7 @@ def processes_about(store: Path) -> list[int]:
 
 def family(pid: int) -> dict[int, str]:
     """A process and its descendants with their command lines."""
-    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(["ps", "-eww", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
     rows = [line.split(None, 2) for line in listed.splitlines() if line.strip()]
     found = {pid: ""}
     for _ in range(6):
