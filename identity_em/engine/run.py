@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from identity_em.engine.local import Done, checkpoint_of
+from identity_em.engine.local import Done
+from identity_em.engine.ready import Ready
 from identity_em.errors import DamagedArtefact
 from identity_em.store import Store
 from identity_em.study.artefacts import Artefact, Checkpoint, Dataset
 
-_PRIORITY = {"dataset": 0, "checkpoint": 1, "responses": 2, "scores": 3}
 _BUSY_PAUSE = 0.25
 
 
@@ -136,22 +136,21 @@ def _loop(
     tell: Callable[[Progress], None],
     stop: Callable[[], bool],
 ) -> None:
-    order = {a.key: i for i, a in enumerate(sorted(left, key=lambda a: _PRIORITY[a.kind]))}
     waiting = {a.key: {p.key for p in a.needs if not progress.has(p)} for a in left}
     children: dict[str, list[str]] = {}
     for key, parents in waiting.items():
         for parent in parents:
             children.setdefault(parent, []).append(key)
     todo = {a.key: a for a in left}
-    ready = {key for key, parents in waiting.items() if not parents}
-    not_before: dict[str, float] = {}
+    ready = Ready(left)
+    for key in [key for key, parents in waiting.items() if not parents]:
+        ready.add(key)
     while todo and (progress.running or not stop()):
         now = time.monotonic()
         for near in [] if stop() else engine.idle:
-            pick = _pick([k for k in ready if not_before.get(k, 0) <= now], todo, order, near)
+            pick = ready.take(near, now)
             if pick is None:
                 break
-            ready.discard(pick)
             progress.running[pick] = now
             engine.submit(todo[pick], near)
         for done in engine.wait(_BUSY_PAUSE):
@@ -159,8 +158,7 @@ def _loop(
             progress.running.pop(key, None)
             match done.outcome:
                 case "busy":
-                    not_before[key] = time.monotonic() + _BUSY_PAUSE
-                    ready.add(key)
+                    ready.add(key, after=time.monotonic() + _BUSY_PAUSE)
                 case "failed":
                     progress.failed[key] = done
                     _block(key, children, todo, progress)
@@ -172,14 +170,6 @@ def _loop(
                         if not waiting[child] and child in todo:
                             ready.add(child)
         tell(progress)
-
-
-def _pick(ready: list[str], todo: dict[str, Artefact], order: dict[str, int], near: str | None) -> str | None:
-    """The next artefact for a worker: one about the checkpoint it has at hand, else the first in order."""
-    if not ready:
-        return None
-    at_hand = [key for key in ready if near is not None and checkpoint_of(todo[key]) == near]
-    return min(at_hand or ready, key=order.__getitem__)
 
 
 def _block(failed: str, children: dict[str, list[str]], todo: dict[str, Artefact], progress: Progress) -> None:
