@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from bench.building import _peak as peak_mb
 from bench.rows import Row
 
 ARMS = (1_000, 10_000)
@@ -29,7 +29,7 @@ def rows() -> list[Row]:
         name = f"plan, {arms:,} arms x {len(_SEEDS)} seeds ({found['artefacts']:,.0f} artefacts)"
         made.append(Row(f"{name}: CPU s", found["seconds"], found["seconds"] / 5, "5 s"))
         made.append(Row(f"{name}: wall s", found["wall"], found["wall"] / 5, "5 s"))
-        made.append(Row(f"{name}: peak kB an artefact", found["each"], found["each"] / told[ARMS[0]]["each"],
+        made.append(Row(f"{name}: peak kB an artefact", found["each"], found["each"] / (told[ARMS[0]]["each"] or 1.0),
                         f"{ARMS[0]:,} arms"))  # fmt: skip
     loop = _measured("loop", ARMS[-1])
     made.append(Row(f"the loop alone, {loop['artefacts']:,.0f} artefacts: CPU ms each", loop["each"], loop["each"] / 50,
@@ -79,7 +79,7 @@ def _plan(size: int) -> dict[str, float]:
 
     with tempfile.TemporaryDirectory() as scratch:
         file = study(Path(scratch), size)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before = peak_mb()
         started, wall = time.process_time(), time.perf_counter()
         planned = plan(file)
         shown = display.plan_view(planned, costs.costs(planned), costs.parameters(planned))
@@ -87,8 +87,7 @@ def _plan(size: int) -> dict[str, float]:
             Console(file=nowhere).print(shown)
         spent, wall = time.process_time() - started, time.perf_counter() - wall
     count = len(planned.artefacts)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    return {"seconds": spent, "wall": wall, "artefacts": count, "each": peak / count}
+    return {"seconds": spent, "wall": wall, "artefacts": count, "each": 1024 * (peak_mb() - before) / count}
 
 
 class _Nothing:

@@ -226,7 +226,7 @@ def test_a_study_on_a_disk_that_fills_up_says_so_and_goes_on_when_there_is_room(
     undisturbed: Place, small: Path
 ) -> None:
     place = Place(small)
-    remount(small, "size=4m")
+    remount(small, "size=3m")
     process = place.start()
     _, err = process.communicate(timeout=600)
     assert process.returncode == 1
