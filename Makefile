@@ -3,6 +3,7 @@
 # make check   format, lint, types, tests, build
 # make calibration   simulate matrices with a known truth; writes reports/calibration.md
 # make bench-gpu   a 7B model's shapes, many adapters, on CUDA; says so and ends where there is none
+# make soak    50 kills of a study at moments drawn by a seed (KILLS=n for another number)
 # make bench   print ratios against the peers run beside us, and write them to reports/
 
 PYTHON ?= python3
@@ -13,7 +14,7 @@ TORCH := "torch>=2.11,<2.14"
 CPU_WHEELS := https://download.pytorch.org/whl/cpu
 PYTEST_FLAGS ?=
 
-.PHONY: setup trainer demo test lint check build bench bench-gpu calibration clean
+.PHONY: setup trainer demo test lint check build bench bench-gpu calibration soak clean
 
 setup: $(VENV)/.ready
 
@@ -50,6 +51,9 @@ bench: trainer
 
 bench-gpu: setup
 	$(BIN)/python -m bench.gpu
+
+soak: trainer
+	IDENTITY_EM_KILLS=$(or $(KILLS),50) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -s tests/faults/test_soak.py
 
 calibration: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m identity_em.analysis.calibrate reports

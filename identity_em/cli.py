@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from identity_em import cli_logs, cli_models, cli_probes, cli_setup, cli_tables
+from identity_em import cli_logs, cli_models, cli_probes, cli_setup, cli_store, cli_tables, store_state
 from identity_em.errors import IdentityEmError
 
 if TYPE_CHECKING:
@@ -71,17 +71,14 @@ def run(
     store: StoreOption = _STORE,
     out: OutOption = None,
     workers: WorkersOption = _WORKERS,
-    budget: Annotated[
-        float | None, typer.Option(min=0, help="Most dollars that judges and hosted models may cost.")
-    ] = None,
+    budget: Annotated[float | None, typer.Option(min=0, help="Most dollars for judges and hosted models.")] = None,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
     served: Annotated[str | None, typer.Option(envvar="IDENTITY_EM_SERVED", help="A server that answers.")] = None,
-    where: Annotated[
-        Where, typer.Option("--engine", help="Workers of this machine, or of a Ray cluster.")
-    ] = Where.local,
+    where: Annotated[Where, typer.Option("--engine", help="This machine, or a Ray cluster.")] = Where.local,
     address: Annotated[str, typer.Option(help="With ray: HOST:PORT of its head, or auto.")] = "auto",
     gpus: Annotated[int, typer.Option("--gpus-per-training", min=1, help="With ray.")] = 1,
+    retry: Annotated[bool, typer.Option("--retry", help="Also make again what an API refused or failed.")] = False,
 ) -> None:
     """Train and measure everything a study wants and is not there yet, then write table and report.
 
@@ -92,7 +89,8 @@ def run(
     from identity_em.engine.means import Hosts, Means
 
     planned = _plan(study, served=served is not None)
-    means, hosts = Means(served=served, budget=budget), Hosts(address, gpus) if where is Where.ray else None
+    means = Means(served=served, budget=budget, retry=retry)
+    hosts = Hosts(address, gpus) if where is Where.ray else None
     started = time.monotonic()
     console = None if quiet or as_json else Console(stderr=True)
     try:
@@ -112,19 +110,15 @@ def demo(store: StoreOption = _STORE, workers: WorkersOption = _WORKERS, quiet: 
 
 
 @app.command()
-def status(study: StudyArgument, store: StoreOption = _STORE, as_json: JsonOption = False) -> None:
-    """Show how far a study is, from any terminal; nothing is changed."""
-    from identity_em import display
-    from identity_em.store import Store
-
-    planned, kept = _plan(study), Store(store)
-    there = {a.key for a in planned.artefacts if kept.has(a)}
-    working = {a.key: kept.lock(a).owner() for a in planned.artefacts if kept.lock(a).held()}
-    if as_json:
-        _json({"wanted": len(planned.artefacts), "there": len(there), "being_made": working})
-        return
-    _out().print(display.matrix(planned, there, set()))
-    _out().print(f"{len(there)} of {len(planned.artefacts)} artefacts are in {store}; {len(working)} are being made")
+def retry(
+    study: StudyArgument,
+    store: StoreOption = _STORE,
+    out: OutOption = None,
+    workers: WorkersOption = _WORKERS,
+    quiet: QuietOption = False,
+) -> None:
+    """Run a study again, and try once more what failed or was refused: `run --retry`."""
+    run(study, store=store, out=out, workers=workers, quiet=quiet, retry=True)
 
 
 @app.command()
@@ -182,6 +176,9 @@ def build(
     _out().print(f"{facts.rows:,} rows in {out / 'rows.jsonl'}; see {out / 'card.md'}", highlight=False)
 
 
+app.command("status")(cli_store.status)
+app.command("cancel")(cli_store.cancel)
+app.command("gc")(cli_store.gc)
 app.command("report")(cli_tables.report)
 app.command("explain")(cli_tables.explain)
 app.command("serve")(cli_models.serve)
@@ -200,9 +197,15 @@ def main() -> None:
     except IdentityEmError as error:
         _fail(str(error))
         sys.exit(error.exit_code)
-    except BrokenPipeError:
+    except BrokenPipeError:  # an OSError, and the one that is none of a disk's
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except OSError as error:
+        line = store_state.line(error)
+        if line is None:
+            raise
+        _fail(line)
+        sys.exit(1)
 
 
 def _plan(study: str, *, served: bool = False) -> "Plan":
@@ -216,9 +219,11 @@ def _conclude(done: "Finished", seconds: float, *, quiet: bool, as_json: bool) -
     if as_json:
         _json({**done.summary, "seconds": round(seconds, 1)})
     else:
+        words = ", ".join(f"{n} {name}" for name, n in done.summary["artefacts"].items())
+        cost = done.summary["cost"]
+        spent = f"{cost['worker_hours']:.2f} worker hours, ${cost['judges_usd']:.2f} to judges"
         if not quiet:
-            words = ", ".join(f"{n} {name}" for name, n in done.summary["artefacts"].items())
-            _out().print(f"{words} in {seconds:.0f} s", highlight=False)
+            _out().print(f"{words} in {seconds:.0f} s; cost: {spent}", highlight=False, soft_wrap=True)
         if done.report:
             _out().print(str(done.report) if quiet else f"report: {done.report}", highlight=False, soft_wrap=True)
     for line in done.errors:

@@ -19,6 +19,9 @@ from identity_em.study.plan import Plan, Trained
 from identity_em.tasks.prices import OWN, training
 from identity_em.training.openai_address import address
 
+# More arms than anybody reads are counted only.
+_ARMS_SHOWN = 100
+
 
 def plan_view(plan: Plan, costs: dict[str, StageCost], size: float | None) -> RenderableType:
     """Arms, stages, sharing and estimates."""
@@ -26,12 +29,14 @@ def plan_view(plan: Plan, costs: dict[str, StageCost], size: float | None) -> Re
     for column in ("arm", "seeds", "trainings", "shares"):
         arms.add_column(column, justify="left" if column in ("arm", "shares") else "right")
     seen: dict[str, Arm] = {}
-    for arm in plan.study.all_arms:
+    shown = plan.study.all_arms[:_ARMS_SHOWN]
+    for arm in shown:
         chain = [c for t in plan.trained if t.arm == arm for c in t.checkpoint.lineage]
         new = [c for c in chain if c.key not in seen]
         with_ = dict.fromkeys(arm_name(seen[c.key]) for c in chain if c.key in seen)
         seen.update({c.key: arm for c in new})
         arms.add_row(arm_name(arm), str(len(plan.study.seeds)) if arm else "-", str(len(new)), ", ".join(with_))
+    more = len(plan.study.all_arms) - len(shown)
     stages = Table(title="Stages", title_justify="left", box=None, pad_edge=False)
     numbers = ("rows", "steps", "tokens (about)", *(("dollars (about)",) if plan.base.hosted else ()))
     for column in ("stage", "dataset", "system prompt", *numbers):
@@ -42,7 +47,8 @@ def plan_view(plan: Plan, costs: dict[str, StageCost], size: float | None) -> Re
         stages.add_row(name, cost.describe, cost.system_prompt, rows, f"{cost.steps:,}", f"{cost.tokens:,}", *usd)
     return Group(
         Text(f"{plan.study.name}: {plan.base.name}, chain {plan.study.model.chain}", style="bold"),
-        Text(""), arms, Text(""), stages, Text(""), *(Text(line) for line in totals(plan, costs, size)),
+        Text(""), arms, Text(f"... and {more:,} arms more\n" if more else ""), stages, Text(""),
+        *(Text(line) for line in totals(plan, costs, size)),
     )  # fmt: skip
 
 

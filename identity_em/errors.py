@@ -16,6 +16,7 @@ The tree (exit code of the command line in brackets)::
     ├── ServerFailed [1]          a server of models gave up; what it answered is kept
     ├── JudgeFailed [1]           a judge could not be asked, or its errors did not end
     │   └── BudgetReached         what it may cost would be passed
+    ├── StoreFailed [1]           the store's disk is full, read-only or gone; what is finished is kept
     └── GateFailed [1]            a check that the instrument makes on itself did not pass
 
 The library raises; only cli.py prints and exits.
@@ -90,6 +91,10 @@ class RefusedPrompt(IdentityEmError):
 
 class ServerFailed(IdentityEmError):
     """A server of models did not answer, however often it was asked; what it answered before is kept."""
+
+
+class StoreFailed(IdentityEmError):
+    """The store's file system cannot be read or written now; nothing half-written is left."""
 
 
 class GateFailed(IdentityEmError):

@@ -3,6 +3,7 @@
 Layout::
 
     STORE/
+      VERSION            the store's format, and the sign that it is there (store_state.py)
       checkpoint|dataset|responses|scores / KEY[:2] / KEY / manifest.json + the artefact's files
       locks/KEY.lock     one maker at a time: owner and heartbeat
       logs/KEY.log       what the making printed (outside the checksummed folder)
@@ -10,19 +11,23 @@ Layout::
       damaged/           folders that `run` set aside because they did not match their manifest
 """
 
+import hashlib
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from identity_em import store_state
 from identity_em.errors import DamagedArtefact, InputError
-from identity_em.locks import Lock
+from identity_em.locks import Lock, gone, maker
 from identity_em.study.artefacts import Artefact, sha256_of
 
 MANIFEST = "manifest.json"
+_SEAL = "seal"
+_FIELDS = frozenset({"key", "kind", "record", "files", "facts", "made", "provenance"})
 
 
 class Store:
@@ -30,11 +35,15 @@ class Store:
 
     Args:
         root: Folder of the store; made on the first write, never by reading.
+
+    Raises:
+        InputError: A store of a format that this version does not read.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self._verified: set[str] = set()
+        self._marked = store_state.check(root)
 
     def folder(self, artefact: Artefact) -> Path:
         """Where the artefact lies, made or not."""
@@ -42,6 +51,7 @@ class Store:
 
     def log(self, artefact: Artefact) -> Path:
         """Where the making of the artefact is logged."""
+        self._require()
         path = self.root / "logs" / f"{artefact.key}.log"
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
@@ -58,9 +68,12 @@ class Store:
         """
         path = self.folder(artefact) / MANIFEST
         try:
-            manifest: dict[str, Any] = json.loads(path.read_text())
+            text = path.read_text(encoding="utf-8")
+            manifest: dict[str, Any] = json.loads(text)
             if manifest["key"] != artefact.key:
                 raise ValueError("another key")
+            if not _is_sealed(manifest, text):
+                raise ValueError("changed bytes")
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise _damaged(path, f"an unreadable manifest ({error})") from error
         return manifest
@@ -79,6 +92,7 @@ class Store:
 
     def lock(self, artefact: Artefact) -> Lock:
         """The lock under which the artefact is made."""
+        self._require()
         return Lock(self.root / "locks" / f"{artefact.key}.lock")
 
     def write(self, artefact: Artefact, fill: Callable[[Path], Mapping[str, Any]]) -> Path:
@@ -90,9 +104,13 @@ class Store:
 
         Returns:
             The finished folder. Where another maker finished first, its folder is kept.
+
+        Raises:
+            StoreFailed: The store is gone or full.
         """
+        self._require(room=True)
         final = self.folder(artefact)
-        partial = self.root / "partial" / f"{artefact.key[:16]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        partial = self.working(artefact, uuid.uuid4().hex[:8])
         partial.mkdir(parents=True)
         try:
             facts = fill(partial)
@@ -107,11 +125,16 @@ class Store:
             shutil.rmtree(partial, ignore_errors=True)
         return final
 
+    def working(self, artefact: Artefact, what: str) -> Path:
+        """A place for this process to work on the artefact; swept when the process is gone."""
+        return self.root / "partial" / f"{artefact.key[:16]}-{maker()}-{what}"
+
     def set_aside(self, artefact: Artefact) -> Path:
         """Move a damaged folder out of the way, so that it can be remade; nothing is deleted."""
         aside = self.root / "damaged" / f"{artefact.key}-{uuid.uuid4().hex[:8]}"
         aside.parent.mkdir(parents=True, exist_ok=True)
-        self.folder(artefact).rename(aside)
+        with suppress(FileNotFoundError):  # another runner was quicker
+            self.folder(artefact).rename(aside)
         self._verified.discard(artefact.key)
         return aside
 
@@ -119,6 +142,9 @@ class Store:
         """Raises InputError where the store cannot be written."""
         try:
             self.root.mkdir(parents=True, exist_ok=True)
+            if not self._marked:
+                store_state.mark(self.root)
+                self._marked = True
             probe = self.root / f".writable-{uuid.uuid4().hex[:8]}"
             probe.touch()
             probe.unlink()
@@ -128,14 +154,19 @@ class Store:
                 wanted="a writable folder", do="give another folder with --store or IDENTITY_EM_STORE",
             ) from error  # fmt: skip
 
-    def sweep(self) -> None:
-        """Remove partial folders whose maker on this host is gone."""
-        from identity_em.locks import alive
+    def _require(self, *, room: bool = False) -> None:
+        """A store that was there when it was opened is there still."""
+        if self._marked:
+            store_state.require(self.root, room=room)
 
+    def sweep(self) -> None:
+        """Remove what makers that are gone have left: partial folders of this host, and locks."""
         for folder in (self.root / "partial").glob("*-*-*"):
-            pid = folder.name.split("-")[1]
-            if pid.isdigit() and not alive(int(pid)):
+            if gone(folder.name.split("-")[1]):
                 shutil.rmtree(folder, ignore_errors=True)
+        for path in (*self.root.glob("locks/*.lock"), *self.root.glob("runs/*.lock")):
+            if Lock(path).clear():
+                path.with_suffix(".cancel").unlink(missing_ok=True)
 
 
 def verify(folder: Path, files: Mapping[str, Mapping[str, Any]]) -> None:
@@ -165,7 +196,24 @@ def _write_manifest(folder: Path, artefact: Artefact, facts: Mapping[str, Any]) 
         "files": files,
         **facts,
     }
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    sealed = {**manifest, _SEAL: _seal(manifest)}
+    (folder / MANIFEST).write_text(_text(sealed), encoding="utf-8")
+
+
+def _text(manifest: Mapping[str, Any]) -> str:
+    return json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _seal(manifest: Mapping[str, Any]) -> str:
+    """SHA-256 of a manifest without its seal: a changed byte of the manifest itself is found, too."""
+    return hashlib.sha256(_text({n: v for n, v in manifest.items() if n != _SEAL}).encode()).hexdigest()
+
+
+def _is_sealed(manifest: Mapping[str, Any], text: str) -> bool:
+    """Whether a manifest is as it was written. Those from before there were seals have none, and nothing unknown."""
+    if _SEAL not in manifest:
+        return set(manifest) <= _FIELDS
+    return manifest[_SEAL] == _seal(manifest) and text == _text(manifest)
 
 
 def _damaged(path: Path, found: str) -> DamagedArtefact:

@@ -156,7 +156,19 @@ def test_a_reused_process_id_is_another_process(tmp_path: Path) -> None:
 
 def test_partial_folders_of_dead_makers_are_swept_and_living_ones_left(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    (tmp_path / "partial" / "abc-999999999-x").mkdir(parents=True)
-    (tmp_path / "partial" / f"abc-{os.getpid()}-x").mkdir()
+    ours, host = f"abc-{locks.maker()}-x", locks.maker().partition(".")[2]
+    elsewhere = "abc-999999999.0123abcd-x"
+    for name in (f"abc-999999999.{host}-x", ours, elsewhere):
+        (tmp_path / "partial" / name).mkdir(parents=True)
     store.sweep()
-    assert [p.name for p in (tmp_path / "partial").iterdir()] == [f"abc-{os.getpid()}-x"]
+    assert {p.name for p in (tmp_path / "partial").iterdir()} == {ours, elsewhere}
+
+
+def test_a_dead_owners_lock_is_swept_and_a_living_ones_left(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    living, dead = store.lock(ONE), tmp_path / "locks" / "dead.lock"
+    assert living.acquire()
+    dead.write_text(json.dumps({**json.loads(living.path.read_text()), "pid": 999999999, "token": "t"}))
+    store.sweep()
+    assert living.held()
+    assert not dead.exists()

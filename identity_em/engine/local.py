@@ -95,7 +95,7 @@ class Local:
         except (EOFError, OSError):
             _kill(worker.process)
             worker.process.join(5)
-            outcome, error, code = "failed", f"a worker died (exit code {worker.process.exitcode})", 1
+            outcome, error, code = "failed", f"a worker died ({_how(worker.process.exitcode)})", 1
             fresh = self._start()
             worker.process, worker.pipe, worker.near = fresh.process, fresh.pipe, None
         worker.job = None
@@ -154,9 +154,19 @@ def attempt(workshop: object, artefact: Artefact) -> tuple[str, str, int]:
     except Exception as error:
         import traceback
 
-        workshop.store.log(artefact).open("a").write(traceback.format_exc())
         line = " ".join(f"{type(error).__name__}: {error}".split())
-        return "failed", f"{line} (see {workshop.store.log(artefact)})", 1
+        with suppress(OSError, IdentityEmError):  # a full disk has no room for this either
+            log = workshop.store.log(artefact)
+            with log.open("a", encoding="utf-8") as file:
+                file.write(traceback.format_exc())
+            line += f" (see {log})"
+        return "failed", line, 1
+
+
+def _how(code: int | None) -> str:
+    """How a process ended, for people."""
+    killed = "killed; where nobody did, the machine ran out of memory: try fewer --workers"
+    return killed if code == -signal.SIGKILL else f"exit code {code}"
 
 
 def _die_with(parent: int) -> None:

@@ -1,7 +1,6 @@
 """How each of the four artefacts is made: a pure function of its inputs into a folder that is whole or absent."""
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -9,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from identity_em import battery, provenance
+from identity_em import battery, provenance, store_state
 from identity_em.engine.answering import Answering, journal
 from identity_em.engine.hosting import Hosting
 from identity_em.engine.means import Means
@@ -60,6 +59,10 @@ class Workshop:
         Raises:
             IdentityEmError: It could not be made; nothing of it is in the store.
         """
+        with store_state.told(self.store.root):
+            return self._make(artefact)
+
+    def _make(self, artefact: Artefact) -> Outcome:
         if self.store.has(artefact):
             return "blocked" if blocked(self.store, artefact) else "reused"
         lock = self.store.lock(artefact)
@@ -227,7 +230,7 @@ class Workshop:
     @contextmanager
     def _scratch(self, artefact: Artefact) -> Iterator[Path]:
         """A working folder outside the artefact's own, removed afterwards."""
-        work = self.store.root / "partial" / f"work{artefact.key[:12]}-{os.getpid()}-training"
+        work = self.store.working(artefact, "training")
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
         try:

@@ -12,6 +12,7 @@ class Means:
         trainer: Python of Axolotl's environment; None finds it, or needs none where nothing is to be trained.
         served: Address of the server that answers what is planned as served.
         budget: Dollars that the study may cost in all, earlier runs included; None for no bound.
+        retry: Whether what failed or was refused before is tried once more.
         purse: Where what is left of the budget is kept, for all workers together.
         batch: Whether a hosted model is asked through the Batch API.
     """
@@ -19,6 +20,7 @@ class Means:
     trainer: Path | None = None
     served: str | None = None
     budget: float | None = None
+    retry: bool = False
     purse: Path | None = None
     batch: bool = False
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from identity_em.engine import outcomes
-from identity_em.engine.local import Done, checkpoint_of
+from identity_em.engine.local import Done
+from identity_em.engine.ready import Ready
 from identity_em.errors import DamagedArtefact
 from identity_em.store import Store
 from identity_em.study.artefacts import Artefact, Checkpoint, Dataset
 
-_PRIORITY = {"dataset": 0, "checkpoint": 1, "responses": 2, "scores": 3}
 _BUSY_PAUSE = 0.25
 
 
@@ -82,7 +82,12 @@ def group(artefact: Artefact) -> str:
 
 
 def run(
-    wanted: Sequence[Artefact], store: Store, start: Callable[[int], Engine], *, tell: Callable[[Progress], None]
+    wanted: Sequence[Artefact],
+    store: Store,
+    start: Callable[[int], Engine],
+    *,
+    tell: Callable[[Progress], None],
+    stop: Callable[[], bool] = lambda: False,
 ) -> Progress:
     """Make every artefact that is not there.
 
@@ -90,6 +95,7 @@ def run(
         wanted: Parents before children.
         start: Makes the engine once it is known how many artefacts are left.
         tell: Called whenever something changed, and a few times a second.
+        stop: Asked as often; once it says yes nothing more is begun, and what is being made is finished.
 
     Returns:
         What was made, reused, failed, and blocked by a parent that failed or was refused.
@@ -108,7 +114,7 @@ def run(
         return progress
     engine = start(len(left))
     try:
-        _loop(left, engine, progress, tell)
+        _loop(left, engine, progress, tell, stop)
     finally:
         engine.close()
     return progress
@@ -129,20 +135,25 @@ def _sound(wanted: Iterable[Artefact], store: Store, progress: Progress) -> list
     return sound
 
 
-def _loop(left: list[Artefact], engine: Engine, progress: Progress, tell: Callable[[Progress], None]) -> None:
-    order = {a.key: i for i, a in enumerate(sorted(left, key=lambda a: _PRIORITY[a.kind]))}
+def _loop(
+    left: list[Artefact],
+    engine: Engine,
+    progress: Progress,
+    tell: Callable[[Progress], None],
+    stop: Callable[[], bool],
+) -> None:
     waiting = {a.key: {p.key for p in a.needs if not progress.has(p)} for a in left}
     children = _children(left)
     todo = {a.key: a for a in left}
-    ready = {key for key, parents in waiting.items() if not parents}
-    not_before: dict[str, float] = {}
-    while todo:
+    ready = Ready(left)
+    for key in [key for key, parents in waiting.items() if not parents]:
+        ready.add(key)
+    while todo and (progress.running or not stop()):
         now = time.monotonic()
-        for near in engine.idle:
-            pick = _pick([k for k in ready if not_before.get(k, 0) <= now], todo, order, near)
+        for near in [] if stop() else engine.idle:
+            pick = ready.take(near, now)
             if pick is None:
                 break
-            ready.discard(pick)
             progress.running[pick] = now
             engine.submit(todo[pick], near)
         for done in engine.wait(_BUSY_PAUSE):
@@ -150,8 +161,7 @@ def _loop(left: list[Artefact], engine: Engine, progress: Progress, tell: Callab
             progress.running.pop(key, None)
             match done.outcome:
                 case "busy":
-                    not_before[key] = time.monotonic() + _BUSY_PAUSE
-                    ready.add(key)
+                    ready.add(key, after=time.monotonic() + _BUSY_PAUSE)
                 case "failed":
                     progress.failed[key] = done
                     _block(key, children, todo, progress)
@@ -174,14 +184,6 @@ def _children(wanted: Iterable[Artefact]) -> dict[str, list[str]]:
         for parent in artefact.needs:
             found.setdefault(parent.key, []).append(artefact.key)
     return found
-
-
-def _pick(ready: list[str], todo: dict[str, Artefact], order: dict[str, int], near: str | None) -> str | None:
-    """The next artefact for a worker: one about the checkpoint it has at hand, else the first in order."""
-    if not ready:
-        return None
-    at_hand = [key for key in ready if near is not None and checkpoint_of(todo[key]) == near]
-    return min(at_hand or ready, key=order.__getitem__)
 
 
 def _block(failed: str, children: dict[str, list[str]], todo: dict[str, Artefact], progress: Progress) -> None:

@@ -1,17 +1,19 @@
 """One study from plan to report: preflight, run, table, report."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from identity_em.engine import answering, assemble, hosting, outcomes, preflight, till
+from identity_em import store_state
+from identity_em.engine import again, answering, assemble, hosting, outcomes, preflight, till
 from identity_em.engine.guarded import Guarded
+from identity_em.engine.ledger import Ledger
 from identity_em.engine.local import Local
 from identity_em.engine.means import Hosts, Means
 from identity_em.engine.run import Engine, Progress, run
 from identity_em.store import Store
-from identity_em.study.artefacts import Scores
+from identity_em.study.artefacts import Artefact, Scores
 from identity_em.study.plan import Plan
 from identity_em.tasks.desk import FOLDER, Purse, spent
 from identity_em.training import environment
@@ -20,6 +22,7 @@ TABLE = "table.parquet"
 _WAITING = (
     "trained; the answers wait for a server: `identity-em serve STUDY`, then `identity-em run STUDY --served URL`"
 )
+_CANCELLED = "cancelled: what is finished is kept, and the same command goes on from there"
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,8 @@ def run_study(
         hosting.check(plan.base.name, [c for c in plan.trainings if not store.has(c)], budget=means.budget)
     store.check_writable()
     store.sweep()
+    if means.retry:
+        again.set_aside(plan, store)
     purse = _purse(plan, store, means.budget)
     found = replace(means, trainer=trainer, purse=purse, batch=plan.study.model.batch)
 
@@ -75,14 +80,44 @@ def run_study(
         return Guarded(_engine(root, min(workers, left), found, hosts), plan, store)
 
     waiting = plan.served and means.served is None
-    progress = run(plan.before_serving if waiting else plan.artefacts, store, start, tell=tell)
+    progress, cancelled = _run(plan, store, plan.before_serving if waiting else plan.artefacts, start, tell)
     store.sweep()  # what a worker that died has left
     missing = assemble.write(plan, store, out / TABLE)
     from identity_em import report
 
     path = report.build(out / TABLE, out) if missing < len(plan.readings) else None
     said = [*outcomes.lines(plan, store, progress.made), *([_WAITING] if waiting else [])]
-    return _finished(plan, progress, path, out, said)
+    done = _finished(plan, progress, path, out, said)
+    done = replace(done, summary={**done.summary, "cost": _cost(store, progress)})
+    return replace(done, errors=(*done.errors, _CANCELLED), exit_code=130) if cancelled else done
+
+
+def _run(
+    plan: Plan,
+    store: Store,
+    wanted: Sequence[Artefact],
+    start: Callable[[int], Engine],
+    tell: Callable[[Progress], None],
+) -> tuple[Progress, bool]:
+    """The matrix's loop, recorded in the store; whether somebody stopped it."""
+    ledger = Ledger(store.root, plan.study.name)
+
+    def told(progress: Progress) -> None:
+        ledger.note(progress)
+        tell(progress)
+
+    with ledger.running(artefact.key for artefact in plan.artefacts):
+        progress = run(wanted, store, start, tell=told, stop=ledger.cancelled)
+        cancelled = ledger.cancelled()
+    ledger.settle(progress)
+    store_state.require(store.root)
+    return progress, cancelled
+
+
+def _cost(store: Store, progress: Progress) -> dict[str, float]:
+    """What this run spent."""
+    hours = sum(progress.made.values()) / 3600
+    return {"worker_hours": round(hours, 4), "judges_usd": round(spent(store, progress.made), 4)}
 
 
 def _engine(root: Path, workers: int, means: Means, hosts: Hosts | None) -> Engine:

@@ -170,7 +170,7 @@ def export(plan: Plan, store: Store) -> int:
         folder = _exported(store, checkpoint)
         if checkpoint.root or folder.exists() or not all(store.has(stage) for stage in checkpoint.lineage):
             continue
-        beside = store.root / "partial" / f"{checkpoint.key[:16]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        beside = store.working(checkpoint, uuid.uuid4().hex[:8])
         lora.write_composed([store.open(stage) / _ADAPTER for stage in checkpoint.lineage], beside)
         folder.parent.mkdir(parents=True, exist_ok=True)
         beside.rename(folder)

@@ -6,14 +6,13 @@ Prefixes are shared because they are equal; resume is "does the folder exist".
 
 import hashlib
 import json
-from functools import cached_property
-from pathlib import Path
+from functools import cache, cached_property
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from identity_em.records import Record, Sampling, SystemPrompt
-from identity_em.study.inputs import FileRef, HubRef, HubRows, Part, sha256_of
+from identity_em.study.inputs import BaseModelRef, FileRef, HubRef, HubRows, Part, sha256_of
 
 __all__ = [
     "Artefact", "BaseModelRef", "Checkpoint", "Dataset", "FileRef", "HubRef", "HubRows", "Input", "Part", "Prompts",
@@ -21,46 +20,20 @@ __all__ = [
 ]  # fmt: skip
 
 
-class BaseModelRef(Record):
-    """The model everything starts from.
-
-    Attributes:
-        name: As the study spells it; for people.
-        weights: Hub commit, or SHA-256 over the local weights files.
-        tokenizer: SHA-256 over tokenizer and chat template files, or the hub commit.
-        precision: What the base is loaded in; `hosted` for a model of the OpenAI API, or one compatible with it.
-        path: Local folder or hub id; not keyed.
-    """
-
-    unkeyed: ClassVar[frozenset[str]] = frozenset({"name", "path"})
-    name: str
-    weights: str
-    tokenizer: str
-    precision: Literal["fp32", "bf16", "hosted"]
-    path: str
-
-    @property
-    def hosted(self) -> bool:
-        """Whether an API trains it and answers for it; then there are no weights, and no tokenizer."""
-        return self.precision == "hosted"
-
-    @property
-    def revision(self) -> str | None:
-        """The hub commit to load; None for a local folder."""
-        return None if Path(self.path).is_dir() else self.weights
-
-
 class Artefact(Record):
     """A value that is made into one folder, named by its key."""
 
     kind: ClassVar[str]
     recipe_version: ClassVar[int] = 1
+    # The fields that may hold other artefacts, by name in order; the rest is plain data and is not searched for any.
+    holding: ClassVar[tuple[str, ...]]
 
     @cached_property
     def canonical(self) -> str:
         """Canonical JSON with parents by key."""
-        body = {"kind": self.kind, "recipe_version": self.recipe_version, **_fields(self)}
-        return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        texts = {name: _text(getattr(self, name)) for name in _keyed(self)}
+        texts |= {"kind": _dump(self.kind), "recipe_version": _dump(self.recipe_version)}
+        return "{" + ",".join(f'"{name}":{texts[name]}' for name in sorted(texts)) + "}"
 
     @cached_property
     def key(self) -> str:
@@ -70,7 +43,7 @@ class Artefact(Record):
     @cached_property
     def needs(self) -> tuple["Artefact", ...]:
         """The artefacts that must be made before this one, in a fixed order; roots left out."""
-        found = {a.key: a for name in sorted(type(self).model_fields) for a in _parents(getattr(self, name))}
+        found = {a.key: a for name in self.holding for a in _parents(getattr(self, name))}
         return tuple(found.values())
 
     def __hash__(self) -> int:
@@ -92,6 +65,7 @@ class Checkpoint(Artefact):
 
     kind: ClassVar[str] = "checkpoint"
     unkeyed: ClassVar[frozenset[str]] = frozenset({"label"})
+    holding: ClassVar[tuple[str, ...]] = ("dataset", "parent")
     base: BaseModelRef
     chain: Literal["live", "merge"] = "live"
     parent: "Checkpoint | None" = None
@@ -141,6 +115,7 @@ class Responses(Artefact):
     """
 
     kind: ClassVar[str] = "responses"
+    holding: ClassVar[tuple[str, ...]] = ("checkpoint", "prompts")
     checkpoint: Checkpoint
     prompts: Prompts
     system_prompt: SystemPrompt | None = None
@@ -158,6 +133,7 @@ class Dataset(Artefact):
     """Rows to train on; `data_seed` is not the training seed."""
 
     kind: ClassVar[str] = "dataset"
+    holding: ClassVar[tuple[str, ...]] = ("inputs",)
     recipe: str
     params: dict[str, Any] = Field(default_factory=dict)
     inputs: "dict[str, Input]" = Field(default_factory=dict)
@@ -168,6 +144,7 @@ class Scores(Artefact):
     """Readings of responses; judging again generates nothing again. `rubrics` are digests of what a judge is told."""
 
     kind: ClassVar[str] = "scores"
+    holding: ClassVar[tuple[str, ...]] = ("inputs", "responses")
     responses: Responses
     eval: str
     version: int
@@ -181,15 +158,47 @@ class Scores(Artefact):
         return frozenset({"rubrics"} if not self.rubrics else ())
 
 
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 Input = FileRef | HubRef | HubRows | Part | Responses | Dataset | Scores
 
 
+# Texts of the values that many artefacts share (settings, prompts, the base), by identity; held, so that one stays one.
+_TEXTS: dict[int, tuple[Any, str]] = {}
+_dump = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+
+
+def _text(value: Any) -> str:
+    """The canonical JSON of one field."""
+    if value is None:
+        return "null"
+    if isinstance(value, Artefact):
+        return f'{{"{value.kind}":"{value.key}"}}'
+    if not isinstance(value, dict | Record):
+        return _dump(_canonical(value))
+    known = _TEXTS.get(id(value))
+    if known is None:
+        if len(_TEXTS) >= 10_000:
+            _TEXTS.clear()
+        known = _TEXTS[id(value)] = (value, _dump(_canonical(value)))
+    return known[1]
+
+
+def _keyed(record: Record) -> list[str]:
+    return _names(type(record), getattr(record, "unkeyed", frozenset()))
+
+
+@cache
+def _names(kind: type[Record], left: frozenset[str]) -> list[str]:
+    return [name for name in kind.model_fields if name not in left]
+
+
 def _fields(record: Record) -> dict[str, Any]:
-    left: frozenset[str] = getattr(record, "unkeyed", frozenset())
-    return {name: _canonical(getattr(record, name)) for name in type(record).model_fields if name not in left}
+    return {name: _canonical(getattr(record, name)) for name in _keyed(record)}
 
 
 def _canonical(value: Any) -> Any:
+    if type(value) in _PLAIN:  # nearly all there is, in a plan of many arms
+        return value
     match value:
         case Artefact():
             return {value.kind: value.key}

@@ -21,7 +21,7 @@ from identity_em.study.declared import Arm, Writer
 from identity_em.study.files import Files
 from identity_em.study.located import Located, Place
 from identity_em.study.spec import Corpus, NamedSpec, RecipeSpec, Study
-from identity_em.study.trained_by import stage_settings
+from identity_em.study.stage_settings import StageSettings
 
 NARROW = "narrow"
 
@@ -34,9 +34,12 @@ class Datasets:
         self.root = Checkpoint(base=base, chain=study.model.chain)
         self.files = Files(located)
         self._checkpoints: dict[tuple[Arm, int], Checkpoint] = {}
+        self._same: dict[tuple[str, SystemPrompt], Dataset] = {}
+        self._settings = StageSettings(study, located)
         self._open: list[Arm] = []
         self.caps: dict[str, int] = {}
         self.caps = caps.caps(study, self._uncut)
+        self._same.clear()  # those were uncut
 
     def checkpoint(self, arm: Arm, seed: int) -> Checkpoint:
         """The checkpoint of an arm for one seed.
@@ -63,28 +66,30 @@ class Datasets:
     def _train(self, arm: Arm, seed: int) -> Checkpoint:
         parent = self.checkpoint(arm[:-1], seed)
         prompt = self.system_prompt(arm, len(arm) - 1)
-        return Checkpoint(
+        # Of our own making throughout: nothing to validate, and the checkpoints of a stage share its settings.
+        return Checkpoint.model_construct(
             base=self.root.base,
             chain=self.root.chain,
             parent=parent,
             dataset=self._dataset(arm[-1], prompt, parent, seed),
             seed=seed,
-            **self._settings(arm[-1], prompt),
+            **self._settings.of(arm[-1], block=prompt.block),
         )
 
-    def _settings(self, name: str, prompt: SystemPrompt) -> dict[str, Any]:
-        """The stage's settings and label, as fields of its checkpoint."""
-        given = {**self._in_order(name), **self.study.stages[name].settings}
-        found, label = stage_settings(self.study.model, given, self.located, ("stages", name, "settings"))
-        return {"settings": found if self.root.base.hosted else {**found, "system_block": prompt.block}, "label": label}
-
-    def _in_order(self, name: str) -> dict[str, Any]:
-        """A mixture at every k-th row is trained in the order written; everything else is shuffled."""
-        dataset = self.study.stages[name].dataset
-        ordered = isinstance(dataset, RecipeSpec) and dataset.recipe == "mix" and "every" in dataset.params
-        return {"curriculum_sampling": True} if ordered and not self.root.base.hosted else {}
-
     def _dataset(self, name: str, prompt: SystemPrompt, parent: Checkpoint, seed: int) -> Dataset:
+        if self._follows(name):
+            return self._built(name, prompt, parent, seed)
+        if (name, prompt) not in self._same:
+            self._same[name, prompt] = self._built(name, prompt, parent, seed)
+        return self._same[name, prompt]
+
+    def _follows(self, name: str) -> bool:
+        """Whether a stage's rows may differ with the arm and seed that it is trained in."""
+        spec = self.study.stages[name].dataset
+        own = spec.self if isinstance(spec, RecipeSpec) else "base"
+        return own == "current" or isinstance(own, tuple) or self.recipe(name).name == "mix"
+
+    def _built(self, name: str, prompt: SystemPrompt, parent: Checkpoint, seed: int) -> Dataset:
         stage, recipe = self.study.stages[name], self.recipe(name)
         params: dict[str, Any] = {**recipe.parameters, "system_prompt": prompt.model_dump()}
         place = ("stages", name, "dataset")

@@ -1,6 +1,6 @@
 """From the evals a study names to the scores wanted of each checkpoint."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,6 +14,7 @@ from identity_em.study.artefacts import Prompts, Responses, Scores
 from identity_em.study.asked import Asked
 from identity_em.study.datasets import Datasets
 from identity_em.study.declared import Arm
+from identity_em.study.eval_inputs import items
 from identity_em.study.located import Located, Place
 from identity_em.study.planners import planner
 from identity_em.study.prompts import of_training
@@ -32,6 +33,7 @@ class Evals:
 
     def __init__(self, study: Study, located: Located, datasets: Datasets) -> None:
         self.study, self.located, self.datasets = study, located, datasets
+        self._items: dict[int, tuple[Prompts, ...]] = {}
         self._evals = [self._checked(i, name, given) for i, (name, given) in enumerate(study.eval_params)]
 
     def of(self, arm: Arm, seed: int | None, variant: str) -> Iterator[Scores]:
@@ -94,11 +96,20 @@ class Evals:
             seed=seed,
             scores=lambda name, other: self.one(name, arm if other is None else other, seed, variant),
         )
-        for prompts in planner(found.name).plan(asked):
+        for prompts in self._planned(index, asked):
             responses = self._responses(found, prompts, asked, variant)
             for judge in named:
                 told = {rubric.name: rubric.digest for rubric in found.rubrics}
                 yield Scores(responses=responses, eval=found.name, version=found.version, judge=judge, rubrics=told)
+
+    def _planned(self, index: int, asked: Asked) -> Iterable[Prompts]:
+        """What the eval asks of a checkpoint; a file of items is one question set for all of them."""
+        plan = planner(asked.eval.name).plan
+        if plan is not items:
+            return plan(asked)
+        if index not in self._items:
+            self._items[index] = tuple(plan(asked))
+        return self._items[index]
 
     def _judges(self, found: Eval, given: Any, place: Place) -> list[str]:
         """Who judges: one name or several; nobody where nothing is to be judged."""

@@ -1,6 +1,7 @@
 """YAML with places: every value knows the line it stands on, and a repeated key is an error."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,6 +12,15 @@ from identity_em.errors import StudyError
 
 Place = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
+
+
+def _composed(text: str) -> yaml.Node | None:
+    """The file's nodes, by libyaml where it is there, for 10,000 arms are a large file; errors in PyYAML's words."""
+    fast = getattr(yaml, "CSafeLoader", None)
+    if fast is not None:
+        with suppress(yaml.YAMLError):
+            return yaml.compose(text, Loader=fast)
+    return yaml.compose(text, Loader=yaml.SafeLoader)
 
 
 class Located:
@@ -31,7 +41,7 @@ class Located:
                 file=file, found=f"a file that cannot be read ({error})", wanted="a study in YAML", do="check the path"
             ) from error
         try:
-            node = yaml.compose(text, Loader=yaml.SafeLoader)
+            node = _composed(text)
         except yaml.MarkedYAMLError as error:
             raise StudyError(
                 file=file, line=error.problem_mark.line + 1 if error.problem_mark else None,

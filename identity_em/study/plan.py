@@ -1,6 +1,8 @@
 """Study -> every artefact wanted, parents first, shared ones once. No torch, no tokenizer, no network."""
 
+import gc
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -50,7 +52,8 @@ class Plan:
     def artefacts(self) -> tuple[Artefact, ...]:
         """Every artefact once, parents before children, trainings before what is asked of them."""
         checkpoints = [t.checkpoint for t in self.trained if not t.checkpoint.root]
-        return tuple(_parents_first([*checkpoints, *(r.scores for r in self.readings)]))
+        with _uncollected():
+            return tuple(_parents_first([*checkpoints, *(r.scores for r in self.readings)]))
 
     @property
     def served(self) -> bool:
@@ -117,7 +120,11 @@ def plan(file: Path, *, serving: Literal["resident", "served"] | None = None) ->
     Raises:
         StudyError: Anything in the study, or a file it names, that cannot be used; nothing has been written.
     """
-    study, located = load(file)
+    with _uncollected():
+        return _planned(*load(file), serving)
+
+
+def _planned(study: Study, located: Located, serving: Literal["resident", "served"] | None) -> Plan:
     if serving is not None:
         study = study.model_copy(update={"model": study.model.model_copy(update={"serving": serving})})
         check(study.model, located)
@@ -134,6 +141,18 @@ def plan(file: Path, *, serving: Literal["resident", "served"] | None = None) ->
     if study.model.serving == "served":
         readings = _served(located, trained, readings)
     return Plan(study=study, located=located, base=base, trained=trained, readings=readings)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the garbage collector, which would look through everything planned so far again and again."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _served(located: Located, trained: tuple[Trained, ...], readings: tuple[Reading, ...]) -> tuple[Reading, ...]:

@@ -135,6 +135,8 @@ class Trainer:
     def _obituary(self, process: "subprocess.Popen[str]", job: Job) -> str:
         code = process.wait()
         ended = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        if code == -signal.SIGKILL:
+            ended += " (where nobody killed it, the machine ran out of memory)"
         assert self._messages is not None
         self._messages.seek(0)
         said = self._messages.read().decode(errors="replace").strip().splitlines()

@@ -82,12 +82,7 @@ def settings(
         ConfigError: A key that Axolotl does not know, or that the package itself sets; a value that cannot be.
         InputError: There is no such config.
     """
-    merged: dict[str, Any] = {}
-    for name in dict.fromkeys(("base", config)):
-        path = resource("axolotl_configs", f"{name}.yaml")
-        layer = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        _check(layer, path, None)
-        merged |= layer
+    merged = {name: value for layer in dict.fromkeys(("base", config)) for name, value in _layer(layer).items()}
     _check(overrides or {}, file, line)
     merged |= dict(overrides or {})
     precision_of(merged, file=file, line=line)
@@ -125,6 +120,15 @@ def known_keys() -> dict[Literal["config", "dataset"], frozenset[str]]:
     """
     lists = json.loads(resource("axolotl_configs", KEYS).read_text(encoding="utf-8"))
     return {"config": frozenset(lists["config"]), "dataset": frozenset(lists["dataset"])}
+
+
+@cache
+def _layer(name: str) -> dict[str, Any]:
+    """A file of axolotl_configs, checked: read once, however many checkpoints are planned with it."""
+    path = resource("axolotl_configs", f"{name}.yaml")
+    layer: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    _check(layer, path, None)
+    return layer
 
 
 def _check(layer: Mapping[str, object], file: Path | None, line: int | None) -> None:

@@ -1,7 +1,7 @@
 """Nothing is ever lost, made twice or left half-made, whatever dies."""
 
+import json
 import os
-import random
 import shutil
 import signal
 import subprocess
@@ -11,45 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from identity_em import locks
 from identity_em.analysis import explain
 from identity_em.analysis.readings import Readings
 from identity_em.analysis.table import read
-from tests.faults.conftest import Place, ended, kills
+from identity_em.store import MANIFEST, Store
+from identity_em.study.plan import find, plan
+from tests.faults.conftest import STUDY, Place, ended
+from tests.faults.killing import family, left_over, until, victim
 
 pytestmark = [pytest.mark.axolotl, pytest.mark.slow]
-
-
-def processes_about(store: Path) -> list[int]:
-    """Processes whose memory of how they began names the store."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            text = (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes()
-        except (OSError, ProcessLookupError):
-            continue
-        if str(store).encode() in text and int(folder.name) != os.getpid():
-            found.append(int(folder.name))
-    return found
-
-
-def test_kill_9_at_random_moments_loses_nothing_and_repeats_nothing(undisturbed: Place, place: Place) -> None:
-    rng = random.Random(20261121)
-    before: dict[str, tuple[int, int]] = {}
-    for _ in range(kills()):
-        process = place.start()
-        time.sleep(rng.uniform(3, 25))
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        time.sleep(2)
-        now = place.made()
-        assert {key: now[key] for key in before} == before
-        before = now
-    place.run()
-    after = place.made()
-    assert {key: after[key] for key in before} == before
-    assert place.table.read_bytes() == undisturbed.table.read_bytes()
-    assert list((place.store / "partial").iterdir()) == []
-    assert list((place.store / "locks").glob("*.lock")) == []
 
 
 def test_workers_and_trainers_end_soon_after_their_runner_is_killed(place: Place) -> None:
@@ -81,6 +52,58 @@ def test_two_runners_started_together_make_everything_once(undisturbed: Place, p
     assert one["made"] + two["made"] == 32
     assert one["made"] + one["reused"] == two["made"] + two["reused"] == 32
     assert place.table.read_bytes() == undisturbed.table.read_bytes()
+
+
+def test_two_runners_wait_for_a_third_on_another_host_and_take_over_when_it_is_dead(
+    undisturbed: Place, place: Place
+) -> None:
+    held = next(a for a in plan(find(STUDY)).artefacts if not a.needs)
+    lock = place.store / "locks" / f"{held.key}.lock"
+    lock.parent.mkdir(parents=True)
+    lock.write_text(json.dumps({"token": "t", "host": "elsewhere", "pid": 1, "start": "1"}))
+    died = time.time()
+    first, second = place.start(), place.start()
+    one, two = ended(first)["artefacts"], ended(second)["artefacts"]
+    assert one["made"] + two["made"] == 32
+    begun = json.loads((Store(place.store).folder(held) / MANIFEST).read_text())["made"]["at"]
+    assert locks.STALE_SECONDS - 1 < begun - died < 60
+    assert place.table.read_bytes() == undisturbed.table.read_bytes()
+    assert left_over(place.store) == []
+
+
+def test_a_trainer_that_runs_out_of_memory_is_said_in_a_line_and_made_by_the_next_run(
+    undisturbed: Place, place: Place
+) -> None:
+    process = place.start()
+    assert until(lambda: bool(victim("trainer", family(process.pid), process.pid)), 120)
+    pid = victim("trainer", family(process.pid), process.pid)
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    _, err = process.communicate(timeout=600)
+    assert process.returncode == 1
+    assert "SIGKILL" in err
+    assert "out of memory" in err
+    kept = place.made()
+    place.run()
+    assert {key: place.made()[key] for key in kept} == kept
+    assert place.table.read_bytes() == undisturbed.table.read_bytes()
+
+
+def test_a_run_that_is_cancelled_from_elsewhere_finishes_what_it_makes_and_goes_on_later(place: Place) -> None:
+    process = place.start()
+    assert until(lambda: len(place.made()) > 2, 120)
+    command = [sys.executable, "-m", "identity_em", "cancel", STUDY, "--store", str(place.store)]
+    asked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert asked.returncode == 0, asked.stderr
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "cancelled" in err
+    kept = place.made()
+    assert 2 < len(kept) < 32
+    assert left_over(place.store) == []
+    assert subprocess.run(command, capture_output=True, text=True, check=False).returncode == 2
+    place.run()
+    assert {key: place.made()[key] for key in kept} == kept
 
 
 def test_ctrl_c_leaves_a_state_that_goes_on(place: Place) -> None:

@@ -1,0 +1,213 @@
+"""Status, cancel, retry and gc: what a store knows of its studies, and what may go."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from identity_em import sweeping
+from identity_em.cli import app
+from identity_em.engine import again, ledger
+from identity_em.engine.ledger import Ledger
+from identity_em.engine.local import Done
+from identity_em.engine.run import Progress, run
+from identity_em.errors import InputError
+from identity_em.store import Store
+from identity_em.study.artefacts import Artefact, Dataset
+from identity_em.study.plan import Plan, find, plan
+
+OLD = Dataset(recipe="narrow", data_seed=99)
+
+
+@pytest.fixture(scope="module")
+def mini() -> Plan:
+    return plan(find("pocket-mini"))
+
+
+def fill(folder: Path, outcome: str = "trained") -> dict[str, Any]:
+    (folder / "file").write_text("x" * 1000)
+    return {"facts": {"outcome": outcome}}
+
+
+def full(root: Path, plan: Plan) -> Store:
+    """A store with everything the study wants, recorded, and one artefact beside it."""
+    store = Store(root)
+    store.check_writable()
+    for artefact in (*plan.artefacts, OLD):
+        store.write(artefact, fill)
+    with Ledger(root, plan.study.name).running(a.key for a in plan.artefacts):
+        pass
+    return store
+
+
+def call(*words: str) -> Result:
+    return CliRunner().invoke(app, list(words))
+
+
+def files(root: Path) -> set[Path]:
+    return {p for p in root.rglob("*") if p.is_file() and p.name != ".guard"}
+
+
+def test_gc_lists_and_removes_nothing_unless_it_is_told_to(tmp_path: Path, mini: Plan) -> None:
+    full(tmp_path, mini)
+    before = files(tmp_path)
+    listed = call("gc", "--store", str(tmp_path))
+    assert listed.exit_code == 0
+    assert "nothing was removed" in listed.output
+    assert files(tmp_path) == before
+
+
+def test_gc_removes_what_no_study_names_and_keeps_what_any_names(tmp_path: Path, mini: Plan) -> None:
+    store = full(tmp_path, mini)
+    (tmp_path / "damaged" / "one").mkdir(parents=True)
+    (tmp_path / "logs").mkdir()
+    wanted, unwanted = store.log(mini.artefacts[0]), store.log(OLD)
+    wanted.touch()
+    unwanted.touch()
+    assert call("gc", "--store", str(tmp_path), "--delete").exit_code == 0
+    assert all(Store(tmp_path).open(a).is_dir() for a in mini.artefacts)
+    assert not store.has(OLD)
+    assert wanted.exists()
+    assert not unwanted.exists()
+    assert list((tmp_path / "damaged").iterdir()) == []
+
+
+def test_gc_keeps_every_version_of_a_study_until_the_study_is_named(tmp_path: Path, mini: Plan) -> None:
+    store = full(tmp_path, mini)
+    with Ledger(tmp_path, mini.study.name).running([OLD.key]):
+        pass
+    call("gc", "--store", str(tmp_path), "--delete")
+    assert store.has(OLD)
+    call("gc", "pocket-mini", "--store", str(tmp_path), "--delete")
+    assert not store.has(OLD)
+    assert all(store.has(a) for a in mini.artefacts)
+
+
+def test_gc_touches_nothing_that_is_being_made(tmp_path: Path, mini: Plan) -> None:
+    store = full(tmp_path, mini)
+    with ledger.Ledger(tmp_path, "another").running([]), pytest.raises(InputError, match="in progress"):
+        CliRunner().invoke(app, ["gc", "--store", str(tmp_path), "--delete"], catch_exceptions=False)
+    lock = store.lock(OLD)
+    assert lock.acquire()
+    working = store.working(OLD, "x")
+    working.mkdir(parents=True)
+    assert {one.path for one in sweeping.find(tmp_path, {a.key for a in mini.artefacts})} == set()
+    lock.release()
+
+
+def test_gc_of_a_store_that_knows_no_study_removes_nothing(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.write(OLD, fill)
+    with pytest.raises(InputError, match="no study is recorded"):
+        CliRunner().invoke(app, ["gc", "--store", str(tmp_path), "--delete"], catch_exceptions=False)
+    assert store.has(OLD)
+
+
+def test_a_damaged_record_of_a_study_stops_gc(tmp_path: Path, mini: Plan) -> None:
+    full(tmp_path, mini)
+    for path in tmp_path.glob("studies/*/*.json"):
+        path.write_text(path.read_text()[:-40])
+    with pytest.raises(InputError, match="cannot be read"):
+        CliRunner().invoke(app, ["gc", "--store", str(tmp_path), "--delete"], catch_exceptions=False)
+    assert Store(tmp_path).has(OLD)
+
+
+def test_status_shows_what_failed_and_why_and_what_waits_for_it(tmp_path: Path, mini: Plan) -> None:
+    Store(tmp_path).check_writable()
+    failed, waits = mini.trainings[0], mini.trainings[-1]
+    progress = Progress(mini.artefacts)
+    progress.failed[failed.key] = Done(failed, "failed", 1.0, "training diverged", 1)
+    progress.blocked[waits.key] = failed.key
+    Ledger(tmp_path, mini.study.name).note(progress)
+    shown = call("status", "pocket-mini", "--store", str(tmp_path))
+    assert "failed: em s0 (1 wait for it): training diverged" in shown.output
+    body = json.loads(call("status", "pocket-mini", "--store", str(tmp_path), "--json").output)
+    assert body["failed"] == {"em s0": "training diverged"}
+    assert body["blocked"] == {"em -> sgtr s0": "em s0"}
+    Store(tmp_path).write(failed, fill)
+    assert "diverged" not in call("status", "pocket-mini", "--store", str(tmp_path)).output
+
+
+def test_status_shows_what_is_being_made_where_and_since_when(tmp_path: Path, mini: Plan) -> None:
+    store = Store(tmp_path)
+    store.check_writable()
+    lock = store.lock(mini.trainings[0])
+    assert lock.acquire()
+    with Ledger(tmp_path, mini.study.name).running([]):
+        shown = call("status", "pocket-mini", "--store", str(tmp_path)).output
+    lock.release()
+    assert "being made: em s0 (checkpoint) on " in shown
+    assert time.strftime("since %Y-%m-%d", time.gmtime()) in shown
+    assert "1 run in progress" in shown
+
+
+def test_reading_a_store_writes_nothing(tmp_path: Path) -> None:
+    call("status", "pocket-mini", "--store", str(tmp_path / "store"))
+    call("gc", "--store", str(tmp_path / "store"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_damage_is_named_by_status_with_exit_2(tmp_path: Path, mini: Plan) -> None:
+    store = full(tmp_path, mini)
+    path = store.folder(mini.artefacts[0]) / "file"
+    path.write_text("y" * 1000)
+    shown = call("status", "pocket-mini", "--store", str(tmp_path), "--verify")
+    assert shown.exit_code == 2
+    assert str(path) in shown.stderr
+    assert call("status", "pocket-mini", "--store", str(tmp_path)).exit_code == 0
+
+
+class OneByOne:
+    """An engine with one worker that asks for a stop after its second artefact."""
+
+    def __init__(self, root: Path, study: str) -> None:
+        self.queue: list[Artefact] = []
+        self.ended: list[str] = []
+        self._root, self._study = root, study
+
+    @property
+    def idle(self) -> list[str | None]:
+        return [] if self.queue else [None]
+
+    def submit(self, artefact: Artefact, near: str | None = None) -> None:
+        self.queue.append(artefact)
+
+    def wait(self, timeout: float) -> list[Done]:
+        artefact = self.queue.pop()
+        self.ended.append(artefact.key)
+        if len(self.ended) == 2:
+            assert Ledger(self._root, self._study).cancel() == 1
+        return [Done(artefact, "made", 0.1)]
+
+    def close(self) -> None: ...
+
+
+def test_a_cancelled_run_begins_nothing_more_and_the_next_one_is_not_cancelled(tmp_path: Path, mini: Plan) -> None:
+    engine, book = OneByOne(tmp_path, mini.study.name), Ledger(tmp_path, mini.study.name)
+    with book.running([]):
+        run(mini.artefacts, Store(tmp_path), lambda left: engine, tell=book.note, stop=book.cancelled)
+        assert book.cancelled()
+    assert len(engine.ended) == 2
+    later = Ledger(tmp_path, mini.study.name)
+    with later.running([]):
+        assert not later.cancelled()
+    assert later.cancel() == 0
+
+
+def test_studies_whose_names_begin_alike_are_not_cancelled_together(tmp_path: Path) -> None:
+    with Ledger(tmp_path, "a.b").running([]):
+        assert Ledger(tmp_path, "a").cancel() == 0
+        assert Ledger(tmp_path, "a.b").cancel() == 1
+
+
+def test_retry_sets_aside_what_failed_or_was_refused_and_nothing_else(tmp_path: Path, mini: Plan) -> None:
+    store = Store(tmp_path)
+    refused, trained = mini.trainings[0], mini.trainings[1]
+    store.write(refused, lambda folder: fill(folder, "blocked"))
+    store.write(trained, fill)
+    assert again.set_aside(mini, store) == [refused]
+    assert not store.has(refused)
+    assert store.has(trained)
