@@ -3,6 +3,7 @@
 # make check   format, lint, types, tests, build
 # make calibration   simulate matrices with a known truth; writes reports/calibration.md
 # make bench-gpu   a 7B model's shapes, many adapters, on CUDA; says so and ends where there is none
+# make test-long   the tests that take minutes too: whole studies, clusters, every recipe
 # make soak    50 kills of a study at moments drawn by a seed (KILLS=n for another number)
 # make bench   print ratios against the peers run beside us, and write them to reports/
 
@@ -14,7 +15,7 @@ TORCH := "torch>=2.11,<2.14"
 CPU_WHEELS := https://download.pytorch.org/whl/cpu
 PYTEST_FLAGS ?=
 
-.PHONY: setup trainer demo test lint check build bench bench-gpu calibration soak clean
+.PHONY: setup trainer demo test lint check build bench bench-gpu calibration soak clean test-long
 
 setup: $(VENV)/.ready
 
@@ -35,6 +36,9 @@ demo: trainer
 test: trainer
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
 
+test-long: trainer
+	$(BIN)/python -m pytest --long $(PYTEST_FLAGS)
+
 lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -53,7 +57,7 @@ bench-gpu: setup
 	$(BIN)/python -m bench.gpu
 
 soak: trainer
-	IDENTITY_EM_KILLS=$(or $(KILLS),50) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -s tests/faults/test_soak.py
+	IDENTITY_EM_KILLS=$(or $(KILLS),50) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -s --long tests/faults/test_soak.py
 
 calibration: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m identity_em.analysis.calibrate reports

@@ -71,11 +71,15 @@ def run(
     store: StoreOption = _STORE,
     out: OutOption = None,
     workers: WorkersOption = _WORKERS,
-    budget: Annotated[float | None, typer.Option(min=0, help="Most dollars for judges and hosted models.")] = None,
+    budget: Annotated[
+        float | None, typer.Option(min=0, help="Most dollars that judges and hosted models may cost.")
+    ] = None,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
     served: Annotated[str | None, typer.Option(envvar="IDENTITY_EM_SERVED", help="A server that answers.")] = None,
-    where: Annotated[Where, typer.Option("--engine", help="This machine, or a Ray cluster.")] = Where.local,
+    where: Annotated[
+        Where, typer.Option("--engine", help="Workers of this machine, or of a Ray cluster.")
+    ] = Where.local,
     address: Annotated[str, typer.Option(help="With ray: HOST:PORT of its head, or auto.")] = "auto",
     gpus: Annotated[int, typer.Option("--gpus-per-training", min=1, help="With ray.")] = 1,
     retry: Annotated[bool, typer.Option("--retry", help="Also make again what an API refused or failed.")] = False,
@@ -110,15 +114,9 @@ def demo(store: StoreOption = _STORE, workers: WorkersOption = _WORKERS, quiet: 
 
 
 @app.command()
-def retry(
-    study: StudyArgument,
-    store: StoreOption = _STORE,
-    out: OutOption = None,
-    workers: WorkersOption = _WORKERS,
-    quiet: QuietOption = False,
-) -> None:
+def retry(study: StudyArgument, store: StoreOption = _STORE, workers: WorkersOption = _WORKERS) -> None:
     """Run a study again, and try once more what failed or was refused: `run --retry`."""
-    run(study, store=store, out=out, workers=workers, quiet=quiet, retry=True)
+    run(study, store=store, workers=workers, retry=True)
 
 
 @app.command()
@@ -219,10 +217,10 @@ def _conclude(done: "Finished", seconds: float, *, quiet: bool, as_json: bool) -
     if as_json:
         _json({**done.summary, "seconds": round(seconds, 1)})
     else:
-        words = ", ".join(f"{n} {name}" for name, n in done.summary["artefacts"].items())
-        cost = done.summary["cost"]
-        spent = f"{cost['worker_hours']:.2f} worker hours, ${cost['judges_usd']:.2f} to judges"
         if not quiet:
+            words = ", ".join(f"{n} {name}" for name, n in done.summary["artefacts"].items())
+            cost = done.summary["cost"]
+            spent = f"{cost['worker_hours']:.2f} worker hours, ${cost['usd']:.2f}"
             _out().print(f"{words} in {seconds:.0f} s; cost: {spent}", highlight=False, soft_wrap=True)
         if done.report:
             _out().print(str(done.report) if quiet else f"report: {done.report}", highlight=False, soft_wrap=True)

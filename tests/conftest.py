@@ -9,8 +9,17 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of real Axolotl and vLLM are skipped, saying so, where their environment is not there."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--long` runs the tests that take minutes."""
+    parser.addoption("--long", action="store_true", help="also run the tests that take minutes")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests of real Axolotl and vLLM are skipped, saying so, where their environment is not there; long ones unasked."""
+    if not config.getoption("--long"):
+        for item in items:
+            if "long" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="minutes long: run with --long (make test-long)"))
     from identity_em.training.environment import TRAINER, VLLM
 
     for keyword, needed in (("axolotl", TRAINER), ("vllm", VLLM)):

@@ -92,6 +92,14 @@ def run_study(
     return replace(done, errors=(*done.errors, _CANCELLED), exit_code=130) if cancelled else done
 
 
+def _engine(root: Path, workers: int, means: Means, hosts: Hosts | None) -> Engine:
+    if hosts is None:
+        return Local(root, workers=workers, means=means)
+    from identity_em.engine.ray import Cluster
+
+    return Cluster(root, address=hosts.address, means=means, gpus=hosts.gpus)
+
+
 def _run(
     plan: Plan,
     store: Store,
@@ -117,15 +125,10 @@ def _run(
 def _cost(store: Store, progress: Progress) -> dict[str, float]:
     """What this run spent."""
     hours = sum(progress.made.values()) / 3600
-    return {"worker_hours": round(hours, 4), "judges_usd": round(spent(store, progress.made), 4)}
-
-
-def _engine(root: Path, workers: int, means: Means, hosts: Hosts | None) -> Engine:
-    if hosts is None:
-        return Local(root, workers=workers, means=means)
-    from identity_em.engine.ray import Cluster
-
-    return Cluster(root, address=hosts.address, means=means, gpus=hosts.gpus)
+    return {
+        "worker_hours": round(hours, 4),
+        "usd": round(spent(store, progress.made) + till.spent(store, progress.made), 4),
+    }
 
 
 def _purse(plan: Plan, store: Store, budget: float | None) -> Path | None:

@@ -6,18 +6,48 @@ Prefixes are shared because they are equal; resume is "does the folder exist".
 
 import hashlib
 import json
-from functools import cache, cached_property
+from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from identity_em.records import Record, Sampling, SystemPrompt
-from identity_em.study.inputs import BaseModelRef, FileRef, HubRef, HubRows, Part, sha256_of
+from identity_em.study.inputs import FileRef, HubRef, HubRows, Part, sha256_of
 
 __all__ = [
     "Artefact", "BaseModelRef", "Checkpoint", "Dataset", "FileRef", "HubRef", "HubRows", "Input", "Part", "Prompts",
     "Responses", "Scores", "sha256_of",
 ]  # fmt: skip
+
+
+class BaseModelRef(Record):
+    """The model everything starts from.
+
+    Attributes:
+        name: As the study spells it; for people.
+        weights: Hub commit, or SHA-256 over the local weights files.
+        tokenizer: SHA-256 over tokenizer and chat template files, or the hub commit.
+        precision: What the base is loaded in; `hosted` for a model of the OpenAI API, or one compatible with it.
+        path: Local folder or hub id; not keyed.
+    """
+
+    unkeyed: ClassVar[frozenset[str]] = frozenset({"name", "path"})
+    name: str
+    weights: str
+    tokenizer: str
+    precision: Literal["fp32", "bf16", "hosted"]
+    path: str
+
+    @property
+    def hosted(self) -> bool:
+        """Whether an API trains it and answers for it; then there are no weights, and no tokenizer."""
+        return self.precision == "hosted"
+
+    @property
+    def revision(self) -> str | None:
+        """The hub commit to load; None for a local folder."""
+        return None if Path(self.path).is_dir() else self.weights
 
 
 class Artefact(Record):
@@ -31,8 +61,7 @@ class Artefact(Record):
     @cached_property
     def canonical(self) -> str:
         """Canonical JSON with parents by key."""
-        texts = {name: _text(getattr(self, name)) for name in _keyed(self)}
-        texts |= {"kind": _dump(self.kind), "recipe_version": _dump(self.recipe_version)}
+        texts = {name: _text(getattr(self, name)) for name in ("kind", "recipe_version", *_keyed(self))}
         return "{" + ",".join(f'"{name}":{texts[name]}' for name in sorted(texts)) + "}"
 
     @cached_property
@@ -169,8 +198,6 @@ _dump = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=Fal
 
 def _text(value: Any) -> str:
     """The canonical JSON of one field."""
-    if value is None:
-        return "null"
     if isinstance(value, Artefact):
         return f'{{"{value.kind}":"{value.key}"}}'
     if not isinstance(value, dict | Record):
@@ -184,12 +211,7 @@ def _text(value: Any) -> str:
 
 
 def _keyed(record: Record) -> list[str]:
-    return _names(type(record), getattr(record, "unkeyed", frozenset()))
-
-
-@cache
-def _names(kind: type[Record], left: frozenset[str]) -> list[str]:
-    return [name for name in kind.model_fields if name not in left]
+    return [name for name in type(record).model_fields if name not in getattr(record, "unkeyed", ())]
 
 
 def _fields(record: Record) -> dict[str, Any]:

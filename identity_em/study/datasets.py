@@ -35,7 +35,7 @@ class Datasets:
         self.files = Files(located)
         self._checkpoints: dict[tuple[Arm, int], Checkpoint] = {}
         self._same: dict[tuple[str, SystemPrompt], Dataset] = {}
-        self._settings = StageSettings(study, located)
+        self._settings = StageSettings(study, located, hosted=base.hosted)
         self._open: list[Arm] = []
         self.caps: dict[str, int] = {}
         self.caps = caps.caps(study, self._uncut)
@@ -66,14 +66,15 @@ class Datasets:
     def _train(self, arm: Arm, seed: int) -> Checkpoint:
         parent = self.checkpoint(arm[:-1], seed)
         prompt = self.system_prompt(arm, len(arm) - 1)
-        # Of our own making throughout: nothing to validate, and the checkpoints of a stage share its settings.
-        return Checkpoint.model_construct(
+        found = self._settings.of(arm[-1], block=prompt.block)
+        return Checkpoint.model_construct(  # ours throughout: nothing to validate, and settings are shared
             base=self.root.base,
             chain=self.root.chain,
             parent=parent,
             dataset=self._dataset(arm[-1], prompt, parent, seed),
+            settings=found["settings"],
+            label=found["label"],
             seed=seed,
-            **self._settings.of(arm[-1], block=prompt.block),
         )
 
     def _dataset(self, name: str, prompt: SystemPrompt, parent: Checkpoint, seed: int) -> Dataset:

@@ -78,32 +78,3 @@ class Part(Record):
     eval_share: float = Field(gt=0, lt=1)
     ids: str | None = None
     selection: tuple[str, ...] | None = None
-
-
-class BaseModelRef(Record):
-    """The model everything starts from.
-
-    Attributes:
-        name: As the study spells it; for people.
-        weights: Hub commit, or SHA-256 over the local weights files.
-        tokenizer: SHA-256 over tokenizer and chat template files, or the hub commit.
-        precision: What the base is loaded in; `hosted` for a model of the OpenAI API, or one compatible with it.
-        path: Local folder or hub id; not keyed.
-    """
-
-    unkeyed: ClassVar[frozenset[str]] = frozenset({"name", "path"})
-    name: str
-    weights: str
-    tokenizer: str
-    precision: Literal["fp32", "bf16", "hosted"]
-    path: str
-
-    @property
-    def hosted(self) -> bool:
-        """Whether an API trains it and answers for it; then there are no weights, and no tokenizer."""
-        return self.precision == "hosted"
-
-    @property
-    def revision(self) -> str | None:
-        """The hub commit to load; None for a local folder."""
-        return None if Path(self.path).is_dir() else self.weights

@@ -8,27 +8,31 @@ from identity_em.study.trained_by import stage_settings
 
 
 class StageSettings:
-    """The settings of one study's stages; checkpoints of one stage share them."""
+    """The settings of one study's stages; checkpoints of one stage share them.
 
-    def __init__(self, study: Study, located: Located) -> None:
-        self._study, self._located = study, located
+    Args:
+        hosted: Whether an API trains them.
+    """
+
+    def __init__(self, study: Study, located: Located, *, hosted: bool) -> None:
+        self._study, self._located, self._hosted = study, located, hosted
         self._known: dict[tuple[str, bool], dict[str, Any]] = {}
 
     def of(self, name: str, *, block: bool) -> dict[str, Any]:
-        """The stage's settings and label, as fields of its checkpoint.
+        """A stage's settings and label, as fields of its checkpoint.
 
         Args:
             block: Whether its rows are rendered with whatever system block the template makes.
         """
         if (name, block) not in self._known:
-            model, given = self._study.model, {**self._in_order(name), **self._study.stages[name].settings}
-            found, label = stage_settings(model, given, self._located, ("stages", name, "settings"))
-            settings = found if model.hosted else {**found, "system_block": block}
-            self._known[name, block] = {"settings": settings, "label": label}
+            given = {**self._in_order(name), **self._study.stages[name].settings}
+            found, label = stage_settings(self._study.model, given, self._located, ("stages", name, "settings"))
+            resolved = found if self._hosted else {**found, "system_block": block}
+            self._known[name, block] = {"settings": resolved, "label": label}
         return self._known[name, block]
 
     def _in_order(self, name: str) -> dict[str, Any]:
         """A mixture at every k-th row is trained in the order written; everything else is shuffled."""
         dataset = self._study.stages[name].dataset
         ordered = isinstance(dataset, RecipeSpec) and dataset.recipe == "mix" and "every" in dataset.params
-        return {"curriculum_sampling": True} if ordered and not self._study.model.hosted else {}
+        return {"curriculum_sampling": True} if ordered and not self._hosted else {}

@@ -21,7 +21,7 @@ from identity_em.training.axolotl import Trainer
 from tests.api_server import pocket
 from tests.api_server.objects import BASES
 
-pytestmark = [pytest.mark.axolotl, pytest.mark.slow]
+pytestmark = [pytest.mark.long, pytest.mark.axolotl, pytest.mark.slow]
 EVALS = [
     {"truthfulqa": {"items": "pocket"}},
     {"harmfulness": {"items": "pocket", "judge": "pocket", "sampling": {"temperature": 0.0, "max_new_tokens": 24}}},

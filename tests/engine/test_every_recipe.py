@@ -43,6 +43,7 @@ def every_recipe(folder: Path) -> Plan:
 
 @pytest.mark.axolotl
 @pytest.mark.slow
+@pytest.mark.long
 def test_axolotl_consumes_what_preview_shows_for_every_recipe(tmp_path: Path) -> None:
     if find_trainer() is None:
         pytest.skip("no trainer environment: run `identity-em setup trainer`")

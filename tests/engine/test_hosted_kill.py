@@ -14,7 +14,7 @@ from tests.api_server.server import ApiServer
 from tests.api_server.speaking import Oracle
 from tests.engine import hosted
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.long, pytest.mark.slow]
 ASKING = "POST /v1/chat/completions"
 
 

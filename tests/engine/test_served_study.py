@@ -17,7 +17,7 @@ import pytest
 
 from identity_em.analysis.table import read
 
-pytestmark = [pytest.mark.axolotl, pytest.mark.vllm, pytest.mark.slow]
+pytestmark = [pytest.mark.long, pytest.mark.axolotl, pytest.mark.vllm, pytest.mark.slow]
 KEYS = ["arm", "seed", "eval", "metric", "dimension", "item", "order", "sample", "author", "comparator"]
 
 

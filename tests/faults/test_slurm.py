@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.faults.conftest import Place
+from tests.faults.slurm import slurm
 
-pytestmark = [pytest.mark.slurm, pytest.mark.ray, pytest.mark.axolotl, pytest.mark.slow]
+__all__ = ["slurm"]  # a fixture
+
+pytestmark = [pytest.mark.long, pytest.mark.slurm, pytest.mark.ray, pytest.mark.axolotl, pytest.mark.slow]
 SCRIPT = Path(__file__).parents[2] / "clusters" / "slurm.sbatch"
 LONGEST = 420.0
 
