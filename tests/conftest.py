@@ -15,7 +15,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests of real Axolotl and vLLM are skipped, saying so, where their environment is not there; long ones unasked."""
+    """Tests of real Axolotl and vLLM are skipped, saying so, without their environment; long ones unasked."""
     if not config.getoption("--long"):
         for item in items:
             if "long" in item.keywords:
