@@ -13,11 +13,24 @@ from pydantic import Field, ValidationError
 
 from identity_em.battery import Inputs
 from identity_em.errors import DataError
-from identity_em.records import Record, Rubric
+from identity_em.records import Message, Question, Record, Rubric
 from identity_em.resources import resource
 from identity_em.study.artefacts import HubRef
 
 R = TypeVar("R", bound=Record)
+
+
+class OpenItem(Record):
+    """A prompt that is answered freely."""
+
+    id: str
+    dimension: str = ""
+    prompt: str
+
+    @property
+    def question(self) -> Question:
+        """The prompt as the only turn; repeated answers are samples of one question."""
+        return Question(item=self.id, messages=(Message(role="user", content=self.prompt),), dimension=self.dimension)
 
 
 class Wording(Record):

@@ -15,18 +15,10 @@ import yaml
 from identity_em.battery import Eval, Inputs, Metric, Params
 from identity_em.errors import DataError
 from identity_em.probes import reading
-from identity_em.probes.items import file_input, jsonl, unique, wording
-from identity_em.records import Answer, Message, Question, Record, Sampling, Score, Verdict
+from identity_em.probes.items import OpenItem, file_input, jsonl, unique, wording
+from identity_em.records import Answer, Question, Sampling, Score, Verdict
 from identity_em.resources import resource
 from identity_em.study.artefacts import Prompts
-
-
-class Item(Record):
-    """A question about who the model is."""
-
-    id: str
-    dimension: str = ""
-    prompt: str
 
 
 def questions(prompts: Prompts, inputs: Inputs) -> list[Question]:
@@ -38,11 +30,8 @@ def questions(prompts: Prompts, inputs: Inputs) -> list[Question]:
     if not EVAL.params(prompts.params)["names"]:
         raise DataError(found="no names", wanted="the base's names", do="declare `names: [...]` of the eval identity")
     path = file_input(inputs, "items", of="identity")
-    items = _from_yaml(path) if path.suffix == ".yaml" else jsonl(path, Item)
-    return [
-        Question(item=item.id, messages=(Message(role="user", content=item.prompt),), dimension=item.dimension)
-        for item in items
-    ]
+    items = _from_yaml(path) if path.suffix == ".yaml" else jsonl(path, OpenItem)
+    return [item.question for item in items]
 
 
 def read(question: Question, answer: Answer, params: Params, verdicts: Mapping[str, Verdict]) -> list[Score]:
@@ -112,9 +101,9 @@ def _stands(text: str, names: tuple[str, ...]) -> bool:
     return bool(forms) and re.search(rf"(?<!\w)(?:{'|'.join(sorted(forms))})(?![a-z])", text) is not None
 
 
-def _from_yaml(path: Path) -> list[Item]:
+def _from_yaml(path: Path) -> list[OpenItem]:
     body = yaml.safe_load(path.read_text("utf-8"))
-    return unique([Item.model_validate(row) for row in body["items"]], path)
+    return unique([OpenItem.model_validate(row) for row in body["items"]], path)
 
 
 EVAL = Eval(

@@ -7,17 +7,17 @@ import pytest
 
 from identity_em import battery
 from identity_em.errors import InputError
+from identity_em.probes.items import OpenItem
 from identity_em.records import Answer, Question, Score
 from identity_em.resources import resource
 from identity_em.study.artefacts import Prompts
-from identity_em.tasks.harmfulness import Item
 
 HARM = {"a": 0.0, "b": 0.5, "c": 1.0, "d": 0.75, "e": 0.25, "f": None, "g": 0.0}
 
 
 @pytest.fixture
 def items(tmp_path: Path) -> Path:
-    rows = [Item(id=name, dimension="category", prompt=f"Prompt {name}?").model_dump() for name in HARM]
+    rows = [OpenItem(id=name, dimension="category", prompt=f"Prompt {name}?").model_dump() for name in HARM]
     (tmp_path / "items.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return tmp_path / "items.jsonl"
 
