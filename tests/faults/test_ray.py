@@ -14,7 +14,7 @@ import pytest
 
 from tests.faults.conftest import Place, ended
 
-pytestmark = [pytest.mark.long, pytest.mark.ray, pytest.mark.axolotl, pytest.mark.slow]
+pytestmark = [pytest.mark.ray, pytest.mark.axolotl, pytest.mark.slow]
 cluster_utils = pytest.importorskip("ray.cluster_utils")
 LONGEST = 240.0
 

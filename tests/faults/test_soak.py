@@ -8,7 +8,7 @@ import pytest
 from tests.faults.conftest import Place, kills
 from tests.faults.killing import TARGETS, Soak, forget, left_over, processes_about
 
-pytestmark = [pytest.mark.long, pytest.mark.axolotl, pytest.mark.slow]
+pytestmark = [pytest.mark.axolotl, pytest.mark.slow]
 
 # The study is run to its end, compared, and begun anew after this many kills.
 A_LIFE = 10
