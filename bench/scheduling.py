@@ -121,7 +121,7 @@ def _loop(size: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as scratch:
         planned = plan(study(Path(scratch), size))
         count, started = len(planned.artefacts), time.process_time()
-        told = Lines(planned, 8, lambda line: None)
+        told = Lines(planned, lambda line: None)
         done = run(planned.artefacts, Store(Path(scratch) / "store"), lambda left: _Nothing(), tell=told)
         assert len(done.made) == count
     return {"artefacts": count, "each": 1000 * (time.process_time() - started) / count}

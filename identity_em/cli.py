@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import sys
 import time
 from enum import StrEnum
@@ -35,11 +34,12 @@ app.add_typer(cli_tables.import_app, name="import")
 StudyArgument = Annotated[str, typer.Argument(help="A study file (YAML), or the name of a preset such as `pocket`.")]
 StoreOption = Annotated[Path, typer.Option(envvar="IDENTITY_EM_STORE", help="Where artefacts are kept and found.")]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Where table and report go [default: results/STUDY].")]
-WorkersOption = Annotated[int, typer.Option("--workers", min=1, help="Worker processes, one core each.")]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, help="Worker processes [default: one a GPU, else one a core, up to 4]."),
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors and the report's path.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
-# One worker a GPU's memory, else one a core; four are as many as a laptop's memory holds.
-_WORKERS = 1 if shutil.which("nvidia-smi") else min(4, os.cpu_count() or 1)
 _STORE = Path("store")
 
 
@@ -70,7 +70,7 @@ def run(
     study: StudyArgument,
     store: StoreOption = _STORE,
     out: OutOption = None,
-    workers: WorkersOption = _WORKERS,
+    workers: WorkersOption = None,
     budget: Annotated[
         float | None, typer.Option(min=0, help="Most dollars that judges and hosted models may cost.")
     ] = None,
@@ -81,7 +81,7 @@ def run(
         Where, typer.Option("--engine", help="Workers of this machine, or of a Ray cluster.")
     ] = Where.local,
     address: Annotated[str, typer.Option(help="With ray: HOST:PORT of its head, or auto.")] = "auto",
-    gpus: Annotated[int, typer.Option("--gpus-per-training", min=1, help="With ray.")] = 1,
+    gpus: Annotated[int, typer.Option("--gpus-per-training", min=1, help="GPUs that one training takes.")] = 1,
     retry: Annotated[bool, typer.Option("--retry", help="Also make again what an API refused or failed.")] = False,
 ) -> None:
     """Train and measure everything a study wants and is not there yet, then write table and report.
@@ -94,13 +94,13 @@ def run(
 
     planned = _plan(study, served=served is not None)
     means = Means(served=served, budget=budget, retry=retry)
-    hosts = Hosts(address, gpus) if where is Where.ray else None
+    hosts = Hosts(workers=workers, address=address if where is Where.ray else None, gpus=gpus)
     started = time.monotonic()
     console = None if quiet or as_json else Console(stderr=True)
     try:
-        with display.progress(planned, workers, console) as tell:
+        with display.progress(planned, console) as tell:
             folder = out or Path("results") / planned.study.name
-            done = engine.run_study(planned, store, folder, workers, tell, means, hosts)
+            done = engine.run_study(planned, store, folder, tell, means=means, hosts=hosts)
     except KeyboardInterrupt:
         _fail("stopped; what is finished is kept, and the same command goes on from there")
         raise typer.Exit(130) from None
@@ -108,13 +108,13 @@ def run(
 
 
 @app.command()
-def demo(store: StoreOption = _STORE, workers: WorkersOption = _WORKERS, quiet: QuietOption = False) -> None:
+def demo(store: StoreOption = _STORE, workers: WorkersOption = None, quiet: QuietOption = False) -> None:
     """Run the built-in `pocket` study: the whole matrix on this machine's CPU, in a few minutes."""
     run("pocket", store=store, workers=workers, quiet=quiet)
 
 
 @app.command()
-def retry(study: StudyArgument, store: StoreOption = _STORE, workers: WorkersOption = _WORKERS) -> None:
+def retry(study: StudyArgument, store: StoreOption = _STORE, workers: WorkersOption = None) -> None:
     """Run a study again, and try once more what failed or was refused: `run --retry`."""
     run(study, store=store, workers=workers, retry=True)
 

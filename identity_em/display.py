@@ -91,12 +91,12 @@ def hosted(plan: Plan, costs: dict[str, StageCost]) -> str:
     )
 
 
-def progress_view(plan: Plan, progress: Progress, *, workers: int, started: float) -> RenderableType:
+def progress_view(plan: Plan, progress: Progress, *, started: float) -> RenderableType:
     """The matrix (arms x stages x evals), a bar, and the time left."""
     there = {a.key for a in progress.wanted if progress.has(a)}
     table = matrix(plan, there, set(progress.failed) | set(progress.blocked))
     total = len(progress.wanted)
-    left = progress.seconds_left(workers)
+    left = progress.seconds_left()
     words = f" {progress.done}/{total}  {_clock(time.monotonic() - started)} gone"
     words += f", about {_clock(left)} left" if left is not None and progress.done < total else ""
     names = plan.labels()
@@ -109,23 +109,23 @@ def progress_view(plan: Plan, progress: Progress, *, workers: int, started: floa
 
 
 @contextmanager
-def progress(plan: Plan, workers: int, console: Console | None) -> Iterator[Callable[[Progress], None]]:
+def progress(plan: Plan, console: Console | None) -> Iterator[Callable[[Progress], None]]:
     """Something to tell how far a run is: live in a terminal, a few lines elsewhere, silent without a console."""
     started = time.monotonic()
     if console is None:
         yield lambda now: None
     elif console.is_terminal:
         with Live(console=console, refresh_per_second=4) as live:
-            yield lambda now: live.update(progress_view(plan, now, workers=workers, started=started))
+            yield lambda now: live.update(progress_view(plan, now, started=started))
     else:
-        yield Lines(plan, workers, lambda line: console.print(line, highlight=False, soft_wrap=True))
+        yield Lines(plan, lambda line: console.print(line, highlight=False, soft_wrap=True))
 
 
 class Lines:
     """Progress where there is no terminal: one line at the start and after every tenth of the way."""
 
-    def __init__(self, plan: Plan, workers: int, say: Callable[[str], None]) -> None:
-        self._plan, self._workers, self._say = plan, workers, say
+    def __init__(self, plan: Plan, say: Callable[[str], None]) -> None:
+        self._plan, self._say = plan, say
         self._started, self._told = time.monotonic(), -1
 
     def __call__(self, progress: Progress) -> None:
@@ -135,7 +135,7 @@ class Lines:
         if tenth == self._told:
             return
         self._told = tenth
-        left = progress.seconds_left(self._workers)
+        left = progress.seconds_left()
         words = f", about {_clock(left)} left" if left is not None and progress.done < total else ""
         self._say(f"{progress.done}/{total} artefacts, {_clock(time.monotonic() - self._started)} gone{words}")
 

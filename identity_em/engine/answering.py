@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,15 @@ class Answering:
             self._resident = None
             self._resident = Resident(base)
         return self._resident
+
+    def release(self) -> None:
+        """Give the GPU's memory to a trainer, which loads the base for itself; on a CPU the model stays warm."""
+        if self._resident is not None and self._resident.device.type == "cuda":
+            import torch
+
+            self._resident = None
+            gc.collect()
+            torch.cuda.empty_cache()
 
     def of(self, responses: Responses, chain: Sequence[Path]) -> Resident | Served:
         """What answers these questions, ready to answer as their checkpoint.

@@ -9,12 +9,14 @@ import os
 import signal
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from identity_em.engine.gpus import VISIBLE
 from identity_em.engine.means import Means
 from identity_em.errors import IdentityEmError
 from identity_em.study.artefacts import Artefact, Checkpoint, Responses, Scores
@@ -41,6 +43,7 @@ class Done:
 class _Worker:
     process: BaseProcess
     pipe: Connection
+    gpus: str | None
     job: Artefact | None = None
     since: float = 0.0
     near: str | None = None
@@ -53,12 +56,14 @@ class Local:
         store: Root of the store.
         workers: How many at a time, each single-threaded.
         means: What the workers work with.
+        gpus: The GPUs of each worker, "0" or "0,1"; more workers than that share them in turn, without any all see
+            whatever this process sees.
     """
 
-    def __init__(self, store: Path, *, workers: int, means: Means) -> None:
+    def __init__(self, store: Path, *, workers: int, means: Means, gpus: Sequence[str] = ()) -> None:
         self._store, self._means = store, means
         self._context = multiprocessing.get_context("spawn")
-        self._workers = [self._start() for _ in range(workers)]
+        self._workers = [self._start(gpus[number % len(gpus)] if gpus else None) for number in range(workers)]
 
     @property
     def idle(self) -> list[str | None]:
@@ -70,7 +75,11 @@ class Local:
         idle = [w for w in self._workers if w.job is None]
         worker = next((w for w in idle if w.near == near), idle[0])
         worker.job, worker.since, worker.near = artefact, time.monotonic(), checkpoint_of(artefact) or worker.near
-        worker.pipe.send(artefact)
+        try:
+            worker.pipe.send(artefact)
+        except OSError:  # it died with nothing to do, which is no fault of this artefact
+            self._replace(worker)
+            worker.pipe.send(artefact)
 
     def wait(self, timeout: float) -> list[Done]:
         """What ended within `timeout` seconds; a worker that died is replaced and its artefact failed."""
@@ -93,25 +102,39 @@ class Local:
         try:
             outcome, error, code = worker.pipe.recv()
         except (EOFError, OSError):
-            _kill(worker.process)
-            worker.process.join(5)
-            outcome, error, code = "failed", f"a worker died ({_how(worker.process.exitcode)})", 1
-            fresh = self._start()
-            worker.process, worker.pipe, worker.near = fresh.process, fresh.pipe, None
+            died = self._replace(worker)
+            outcome, error, code = "failed", f"a worker died ({_how(died)})", 1
         worker.job = None
         return Done(artefact=job, outcome=outcome, seconds=seconds, error=error, exit_code=code)
 
-    def _start(self) -> _Worker:
+    def _replace(self, worker: _Worker) -> int | None:
+        """Another process in a dead worker's place; the dead one's exit code."""
+        _kill(worker.process)
+        worker.process.join(5)
+        died, fresh = worker.process.exitcode, self._start(worker.gpus)
+        worker.pipe.close()
+        worker.process, worker.pipe, worker.near = fresh.process, fresh.pipe, None
+        return died
+
+    def _start(self, gpus: str | None) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=serve, args=(theirs, self._store, self._means), daemon=False)
-        threads = os.environ.get("OMP_NUM_THREADS")
-        os.environ["OMP_NUM_THREADS"] = "1"
-        try:
+        with _environment({"OMP_NUM_THREADS": "1"} | ({} if gpus is None else {VISIBLE: gpus})):
             process.start()
-        finally:
-            os.environ.pop("OMP_NUM_THREADS") if threads is None else os.environ.update(OMP_NUM_THREADS=threads)
         theirs.close()
-        return _Worker(process, ours)
+        return _Worker(process, ours, gpus)
+
+
+@contextmanager
+def _environment(settings: Mapping[str, str]) -> Iterator[None]:
+    """These variables for what is started meanwhile; libraries read them before a worker's first line."""
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 def checkpoint_of(artefact: Artefact) -> str | None:

@@ -129,6 +129,7 @@ class Workshop:
                 work=work,
                 log=self.store.log(checkpoint),
             )
+            self._answering.release()
             trained = self._trainer.train(job)
         from identity_em.models import gate
 

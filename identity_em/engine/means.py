@@ -27,12 +27,16 @@ class Means:
 
 @dataclass(frozen=True)
 class Hosts:
-    """A Ray cluster to work on.
+    """Where the makers of one run work.
 
     Attributes:
-        address: `HOST:PORT` of its head, or "auto" for the cluster that this host is in.
+        workers: Worker processes on this machine; None: one for each training's GPUs, else one a core and at most
+            four, which is as many as a laptop's memory holds.
+        address: `HOST:PORT` of a Ray cluster's head, or "auto" for the cluster that this host is in; None: this
+            machine alone.
         gpus: GPUs of one training.
     """
 
-    address: str
+    workers: int | None = None
+    address: str | None = None
     gpus: int = 1

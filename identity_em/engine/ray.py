@@ -39,7 +39,7 @@ class Cluster:
 
     Args:
         store: Root of the store, a folder that every host of the cluster sees under this path.
-        address: `HOST:PORT` of the head, or "auto" for the cluster that this host is in; None starts one here.
+        address: `HOST:PORT` of the head, or "auto" for the cluster that this host is in.
         means: What the workers work with; its paths are the same on every host.
         gpus: GPUs of one training; of one answering model one, where the cluster has any.
 
@@ -47,7 +47,7 @@ class Cluster:
         MissingEnvironment: There is no cluster at the address, or none of its nodes has so many GPUs.
     """
 
-    def __init__(self, store: Path, *, address: str | None, means: Means, gpus: int = 1) -> None:
+    def __init__(self, store: Path, *, address: str, means: Means, gpus: int = 1) -> None:
         self._store, self._means = store.resolve(), means
         # Ray says on standard output what died; that is the caller's.
         self._aside = redirect_stdout(sys.stderr)
@@ -139,7 +139,7 @@ def _resources() -> dict[str, float]:
     return dict(ray.cluster_resources())  # type: ignore[no-untyped-call]
 
 
-def _join(address: str | None) -> None:
+def _join(address: str) -> None:
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING, configure_logging=False)
     except (ConnectionError, RuntimeError, ValueError) as error:

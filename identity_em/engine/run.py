@@ -35,7 +35,7 @@ class Engine(Protocol):
 
 @dataclass
 class Progress:
-    """How far a run is; `running` maps keys to start times (monotonic seconds)."""
+    """How far a run is; `running` maps keys to start times (monotonic seconds), `places` is how many fit at once."""
 
     wanted: Sequence[Artefact]
     made: dict[str, float] = field(default_factory=dict)
@@ -44,6 +44,7 @@ class Progress:
     blocked: dict[str, str] = field(default_factory=dict)
     remade: list[str] = field(default_factory=list)
     running: dict[str, float] = field(default_factory=dict)
+    places: int = 1
 
     @property
     def done(self) -> int:
@@ -54,7 +55,7 @@ class Progress:
         """Whether the artefact is there."""
         return artefact.key in self.made or artefact.key in self.reused
 
-    def seconds_left(self, workers: int) -> float | None:
+    def seconds_left(self) -> float | None:
         """Mean seconds of each kind so far times what is left of it; None before there is anything to go by."""
         spent: Counter[str] = Counter()
         count: Counter[str] = Counter()
@@ -66,7 +67,7 @@ class Progress:
         if not count:
             return None
         overall = sum(spent.values()) / sum(count.values())
-        return sum(spent[group(a)] / count[group(a)] if count[group(a)] else overall for a in left) / max(1, workers)
+        return sum(spent[group(a)] / count[group(a)] if count[group(a)] else overall for a in left) / self.places
 
 
 def group(artefact: Artefact) -> str:
@@ -149,13 +150,8 @@ def _loop(
     for key in [key for key, parents in waiting.items() if not parents]:
         ready.add(key)
     while todo and (progress.running or not stop()):
-        now = time.monotonic()
-        for near in [] if stop() else engine.idle:
-            pick = ready.take(near, now)
-            if pick is None:
-                break
-            progress.running[pick] = now
-            engine.submit(todo[pick], near)
+        if not stop():
+            _hand_out(ready, engine, todo, progress)
         for done in engine.wait(_BUSY_PAUSE):
             key = done.artefact.key
             progress.running.pop(key, None)
@@ -176,6 +172,18 @@ def _loop(
                         if not waiting[child] and child in todo:
                             ready.add(child)
         tell(progress)
+
+
+def _hand_out(ready: Ready, engine: Engine, todo: dict[str, Artefact], progress: Progress) -> None:
+    """Give every idle worker what is ready."""
+    idle, now = engine.idle, time.monotonic()
+    progress.places = max(1, len(idle) + len(progress.running))
+    for near in idle:
+        pick = ready.take(near, now)
+        if pick is None:
+            break
+        progress.running[pick] = now
+        engine.submit(todo[pick], near)
 
 
 def _children(wanted: Iterable[Artefact]) -> dict[str, list[str]]:

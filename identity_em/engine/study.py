@@ -1,12 +1,13 @@
 """One study from plan to report: preflight, run, table, report."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from identity_em import store_state
-from identity_em.engine import again, answering, assemble, hosting, outcomes, preflight, till
+from identity_em.engine import again, answering, assemble, gpus, hosting, outcomes, preflight, till
 from identity_em.engine.guarded import Guarded
 from identity_em.engine.ledger import Ledger
 from identity_em.engine.local import Local
@@ -19,6 +20,7 @@ from identity_em.tasks.desk import FOLDER, Purse, spent
 from identity_em.training import environment
 
 TABLE = "table.parquet"
+_WORKERS, _HERE = 4, Hosts()
 _WAITING = (
     "trained; the answers wait for a server: `identity-em serve STUDY`, then `identity-em run STUDY --served URL`"
 )
@@ -46,16 +48,16 @@ def run_study(
     plan: Plan,
     root: Path,
     out: Path,
-    workers: int,
     tell: Callable[[Progress], None],
+    *,
     means: Means | None = None,
-    hosts: Hosts | None = None,
+    hosts: Hosts = _HERE,
 ) -> Finished:
     """Make what is missing, then write table and report.
 
     Args:
-        hosts: The Ray cluster to work on; None works on this machine alone, with `workers` processes.
         means: The server that answers and the budget; a study to be served is only trained without a server.
+        hosts: Where it is made; this machine by default.
 
     Raises:
         InputError: Something needed is not there or cannot be used; nothing was written.
@@ -69,6 +71,7 @@ def run_study(
     trainer = environment.require_trainer() if local else None
     if plan.base.hosted and any(not store.has(a) and not outcomes.cause(store, a) for a in plan.artefacts):
         hosting.check(plan.base.name, [c for c in plan.trainings if not store.has(c)], budget=means.budget)
+    shares = gpus.shares(gpus.here(), hosts.gpus) if hosts.address is None else ()
     store.check_writable()
     store.sweep()
     if means.retry:
@@ -77,7 +80,7 @@ def run_study(
     found = replace(means, trainer=trainer, purse=purse, batch=plan.study.model.batch)
 
     def start(left: int) -> Engine:
-        return Guarded(_engine(root, min(workers, left), found, hosts), plan, store)
+        return Guarded(_engine(root, left, found, hosts, shares), plan, store)
 
     waiting = plan.served and means.served is None
     progress, cancelled = _run(plan, store, plan.before_serving if waiting else plan.artefacts, start, tell)
@@ -92,9 +95,10 @@ def run_study(
     return replace(done, errors=(*done.errors, _CANCELLED), exit_code=130) if cancelled else done
 
 
-def _engine(root: Path, workers: int, means: Means, hosts: Hosts | None) -> Engine:
-    if hosts is None:
-        return Local(root, workers=workers, means=means)
+def _engine(root: Path, left: int, means: Means, hosts: Hosts, shares: Sequence[str]) -> Engine:
+    if hosts.address is None:
+        workers = hosts.workers or len(shares) or min(_WORKERS, os.cpu_count() or 1)
+        return Local(root, workers=min(workers, left), means=means, gpus=shares)
     from identity_em.engine.ray import Cluster
 
     return Cluster(root, address=hosts.address, means=means, gpus=hosts.gpus)

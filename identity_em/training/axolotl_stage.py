@@ -67,6 +67,13 @@ def train(job: dict[str, Any]) -> dict[str, Any]:
     return figures
 
 
+def give_back() -> None:
+    """Leave the GPU's memory to whoever asks the checkpoint next."""
+    import torch
+
+    torch.cuda.empty_cache()
+
+
 def _config(job: dict[str, Any], run: Path) -> Any:
     """Axolotl's validated configuration, from the job's settings and what the package owns."""
     import datasets

@@ -62,6 +62,7 @@ def answer(stage: ModuleType, job: dict[str, Any]) -> dict[str, Any]:
         return {"failed": " ".join(f"{type(error).__name__}: {error}".split())}
     finally:
         gc.collect()
+        stage.give_back()
         redirect(os.devnull)
 
 

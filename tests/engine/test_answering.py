@@ -13,7 +13,7 @@ import yaml
 from identity_em.analysis import table
 from identity_em.engine import answering, study
 from identity_em.engine.make import ANSWERS, Workshop
-from identity_em.engine.means import Means
+from identity_em.engine.means import Hosts, Means
 from identity_em.errors import InputError, ServerFailed
 from identity_em.models import answers
 from identity_em.models.served import served_name
@@ -71,7 +71,7 @@ def test_a_server_that_goes_down_leaves_nothing_half_made_and_is_asked_only_for_
 
 
 def test_without_a_server_a_study_to_be_served_is_only_trained(plan: Plan, tmp_path: Path) -> None:
-    done = study.run_study(plan, tmp_path / "store", tmp_path / "out", 1, lambda _: None)
+    done = study.run_study(plan, tmp_path / "store", tmp_path / "out", lambda _: None, hosts=Hosts(workers=1))
     assert (done.exit_code, done.report) == (0, None)
     assert "identity-em run STUDY --served URL" in done.errors[-1]
 
@@ -79,7 +79,14 @@ def test_without_a_server_a_study_to_be_served_is_only_trained(plan: Plan, tmp_p
 @pytest.mark.slow
 def test_a_run_asks_the_server_it_is_given(server: FakeServer, plan: Plan, tmp_path: Path) -> None:
     server.models[0]["id"] = served_name(asked(plan).checkpoint)
-    done = study.run_study(plan, tmp_path / "store", tmp_path / "out", 1, lambda _: None, Means(served=server.url))
+    done = study.run_study(
+        plan,
+        tmp_path / "store",
+        tmp_path / "out",
+        lambda _: None,
+        means=Means(served=server.url),
+        hosts=Hosts(workers=1),
+    )
     assert done.errors == ()
     frame, meta = table.read(tmp_path / "out" / study.TABLE)
     assert len(frame) == 12

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from identity_em.engine import study as engine
+from identity_em.engine.means import Hosts
 from identity_em.interventions import direct, rendered
 from identity_em.interventions.recipes import RECIPES
 from identity_em.resources import resource
@@ -50,7 +51,7 @@ def test_axolotl_consumes_what_preview_shows_for_every_recipe(tmp_path: Path) ->
     from transformers import AutoTokenizer
 
     found = every_recipe(tmp_path)
-    done = engine.run_study(found, tmp_path / "store", tmp_path / "out", 1, lambda progress: None)
+    done = engine.run_study(found, tmp_path / "store", tmp_path / "out", lambda progress: None, hosts=Hosts(workers=1))
     assert done.exit_code == 0, done.errors
     tokenizer, store = AutoTokenizer.from_pretrained(found.base.path), Store(tmp_path / "store")
     seen = {}

@@ -13,7 +13,7 @@ import pytest
 from identity_em.analysis.table import read
 from identity_em.engine import hosting, outcomes, till
 from identity_em.engine import study as engine
-from identity_em.engine.means import Means
+from identity_em.engine.means import Hosts, Means
 from identity_em.errors import IdentityEmError
 from identity_em.models.endpoint import TRIES
 from identity_em.resources import resource
@@ -267,7 +267,9 @@ def test_bad_input_is_one_line_exit_2_and_nothing_is_sent_or_written(
         monkeypatch.setattr(openai_rows, "MOST_BYTES", int(environment["MOST"]))
     file = hosted.written(tmp_path, **change)
     with pytest.raises(IdentityEmError, match=said) as found:
-        engine.run_study(planning.plan(file), tmp_path / "store", tmp_path / "out", 1, lambda now: None)
+        engine.run_study(
+            planning.plan(file), tmp_path / "store", tmp_path / "out", lambda now: None, hosts=Hosts(workers=1)
+        )
     assert found.value.exit_code == 2
     assert "\n" not in str(found.value)
     assert "sk-wrong" not in str(found.value)

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.conftest import Place, ended
+from tests.faults.conftest import STUDY, Place, ended
 
 pytestmark = [pytest.mark.ray, pytest.mark.axolotl, pytest.mark.slow]
 cluster_utils = pytest.importorskip("ray.cluster_utils")
@@ -56,10 +57,16 @@ def makers() -> list[int]:
     return found
 
 
-def test_a_worker_and_a_node_are_killed_and_the_study_ends_as_if_they_were_not(
+def test_a_run_is_cancelled_then_a_worker_and_a_node_are_killed_and_it_ends_as_if_they_were_not(
     undisturbed: Place, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with cluster() as made:
+        process = start(place, made, monkeypatch)
+        until(lambda: len(place.made()) >= 2)
+        asked = [sys.executable, "-m", "identity_em", "cancel", STUDY, "--store", str(place.store)]
+        assert "asked 1 run" in subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+        process.communicate(timeout=LONGEST)
+        assert process.returncode == 130
         process = start(place, made, monkeypatch)
         until(lambda: len(place.made()) >= 5 and bool(makers()))
         before = place.made()
