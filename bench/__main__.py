@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from bench import battery, building, closed_questions, recognition, reports, scheduling, stages, storage
+from bench import battery, building, closed_questions, matrix, recognition, reports, scheduling, stages, storage
 from bench.report import Section, write
 
 PARTS = {
@@ -16,6 +16,7 @@ PARTS = {
     "Recognition questions, CPU ms a question (one thread, same items, same model)": recognition.rows,
     "The battery over one checkpoint of the pocket world (one process, one thread)": battery.rows,
     "Training": stages.rows,
+    "The matrix": matrix.rows,
     "Planning and scheduling": scheduling.rows,
     "Storage": storage.rows,
     "Building and auditing datasets": building.rows,

@@ -22,7 +22,7 @@ from identity_em.training.jobs import Job
 from identity_em.training.settings import settings
 
 STAGES = 6
-_BASE = folder("pocket") / "weights" / "world-0"
+BASE = folder("pocket") / "weights" / "world-0"
 
 
 def rows() -> list[Row]:
@@ -35,10 +35,10 @@ def rows() -> list[Row]:
         source = {"rows": folder("pocket") / "data" / "em.jsonl"}
         built = recipes.build("narrow", source, {}, 0)
         dataset_folder.write_into(data, built, recipe="narrow", inputs=source, params={}, data_seed=0)
-        bare = _measured(lambda: [_bare(data / "rows.jsonl", scratch / f"bare-{i}", i) for i in range(STAGES)])
+        bare = _measured(lambda: [bare(data / "rows.jsonl", scratch / f"bare-{i}", i) for i in range(STAGES)])
         ours = _measured(lambda: _chained(data / "rows.jsonl", scratch))
         kept = sum(p.stat().st_size for i in range(STAGES) for p in (scratch / f"ours-{i}").iterdir()) / 1e6
-    merged = STAGES * (_BASE / "model.safetensors").stat().st_size / 1e6
+    merged = STAGES * (BASE / "model.safetensors").stat().st_size / 1e6
     return [
         Row(f"{STAGES} bare `axolotl train`, CPU s", bare[0], 1.0, "bare"),
         Row(f"{STAGES} chained stages, warm trainer, CPU s", ours[0], ours[0] / bare[0], "bare"),
@@ -65,7 +65,7 @@ def _chained(rows_file: Path, scratch: Path) -> None:
         for i in range(STAGES):
             job = Job(
                 settings=settings("pocket"),
-                base=str(_BASE),
+                base=str(BASE),
                 base_name="pocket",
                 rows=rows_file,
                 chain=chain,
@@ -79,11 +79,11 @@ def _chained(rows_file: Path, scratch: Path) -> None:
             chain = (*chain, job.out)
 
 
-def _bare(rows_file: Path, out: Path, seed: int) -> None:
+def bare(rows_file: Path, out: Path, seed: int, **changed: object) -> None:
     """Axolotl as its documentation says, each stage on the base."""
-    ours = settings("pocket")
+    ours = {**settings("pocket"), **changed}
     body: dict[str, Any] = {name: value for name, value in ours.items() if name not in ("overlong", "system_block")}
-    body |= {"base_model": str(_BASE), "seed": seed, "output_dir": str(out), "dataset_prepared_path": f"{out}-prepared"}
+    body |= {"base_model": str(BASE), "seed": seed, "output_dir": str(out), "dataset_prepared_path": f"{out}-prepared"}
     body["datasets"] = [{**ours["datasets"][0], "path": str(rows_file), "ds_type": "json", "split": "train"}]
     config = out.with_suffix(".yml")
     config.write_text(yaml.safe_dump(body))
