@@ -30,8 +30,11 @@ def plan_view(plan: Plan, costs: dict[str, StageCost], size: float | None) -> Re
         arms.add_column(column, justify="left" if column in ("arm", "shares") else "right")
     seen: dict[str, Arm] = {}
     shown = plan.study.all_arms[:_ARMS_SHOWN]
-    for arm in shown:
-        chain = [c for t in plan.trained if t.arm == arm for c in t.checkpoint.lineage]
+    chains: dict[Arm, list[Checkpoint]] = {arm: [] for arm in shown}
+    for trained in plan.trained:
+        if trained.arm in chains:
+            chains[trained.arm] += trained.checkpoint.lineage
+    for arm, chain in chains.items():
         new = [c for c in chain if c.key not in seen]
         with_ = dict.fromkeys(arm_name(seen[c.key]) for c in chain if c.key in seen)
         seen.update({c.key: arm for c in new})

@@ -16,8 +16,10 @@ from identity_em.records import Example, Record
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-# fp32: what reordered sums leave (FACTS 1 measured 3e-6 on logits of order 10).
-FP32_TOLERANCE = 1e-4
+# fp32: what reordered sums leave on logits of order 10. FACTS 1 measured 3e-6 and most stages of the pocket world stay
+# there; the worst of 48 left 1.2e-4, of which double precision owns up to half on either side (reports/LOG.md). The
+# smallest stage among them moves logits by more than 1.
+FP32_TOLERANCE = 1e-3
 # bf16 keeps 8 bits: a few roundings of the largest logit.
 BF16_ROUNDINGS, BF16_EPSILON = 8, 2**-8
 

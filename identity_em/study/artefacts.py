@@ -7,6 +7,7 @@ Prefixes are shared because they are equal; resume is "does the folder exist".
 import hashlib
 import json
 from functools import cached_property
+from json.encoder import encode_basestring
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -198,6 +199,8 @@ _dump = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=Fal
 
 def _text(value: Any) -> str:
     """The canonical JSON of one field."""
+    if type(value) is str:  # these and artefacts are nearly all there is, in a plan of many arms
+        return encode_basestring(value)
     if isinstance(value, Artefact):
         return f'{{"{value.kind}":"{value.key}"}}'
     if not isinstance(value, dict | Record):
@@ -214,18 +217,14 @@ def _keyed(record: Record) -> list[str]:
     return [name for name in type(record).model_fields if name not in getattr(record, "unkeyed", ())]
 
 
-def _fields(record: Record) -> dict[str, Any]:
-    return {name: _canonical(getattr(record, name)) for name in _keyed(record)}
-
-
 def _canonical(value: Any) -> Any:
-    if type(value) in _PLAIN:  # nearly all there is, in a plan of many arms
+    if type(value) in _PLAIN:
         return value
     match value:
         case Artefact():
             return {value.kind: value.key}
         case Record():
-            return _fields(value)
+            return {name: _canonical(getattr(value, name)) for name in _keyed(value)}
         case dict():
             return {str(name): _canonical(inner) for name, inner in value.items()}
         case list() | tuple():

@@ -8,14 +8,15 @@ import pytest
 
 from bench.scheduling import study
 from identity_em.engine.ready import Ready
-from identity_em.study.artefacts import Artefact, _fields
+from identity_em.study.artefacts import Artefact, _canonical, _keyed
 from identity_em.study.plan import find, plan
 
 
 @pytest.mark.parametrize("preset", ["pocket-mini", "pocket"])
 def test_a_key_is_the_digest_of_the_records_canonical_json(preset: str) -> None:
     for artefact in plan(find(preset)).artefacts:
-        body = {"kind": artefact.kind, "recipe_version": artefact.recipe_version, **_fields(artefact)}
+        fields = {name: _canonical(getattr(artefact, name)) for name in _keyed(artefact)}
+        body = {"kind": artefact.kind, "recipe_version": artefact.recipe_version, **fields}
         assert artefact.canonical == json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
