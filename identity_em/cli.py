@@ -32,7 +32,7 @@ app.add_typer(setup_app, name="setup")
 app.add_typer(cli_tables.import_app, name="import")
 
 StudyArgument = Annotated[str, typer.Argument(help="A study file (YAML), or the name of a preset such as `pocket`.")]
-StoreOption = Annotated[Path, typer.Option(envvar="IDENTITY_EM_STORE", help="Where artefacts are kept and found.")]
+StoreOption = cli_store.StoreOption
 OutOption = Annotated[Path | None, typer.Option("--out", help="Where table and report go [default: results/STUDY].")]
 WorkersOption = Annotated[
     int | None,

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from identity_em.cli_store import StoreOption
 from identity_em.errors import InputError
 
-StoreOption = Annotated[Path, typer.Option(envvar="IDENTITY_EM_STORE", help="Where artefacts are found.")]
 _STORE = Path("store")
 
 

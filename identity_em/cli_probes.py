@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-StoreOption = Annotated[Path, typer.Option(envvar="IDENTITY_EM_STORE", help="Where artefacts are found.")]
+from identity_em.cli_store import StoreOption
 
 
 def probe_activations(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from identity_em import places
 from identity_em.errors import DamagedArtefact, InputError
 
 if TYPE_CHECKING:
@@ -20,7 +21,13 @@ if TYPE_CHECKING:
     from identity_em.study.plan import Plan
 
 StudyArgument = Annotated[str, typer.Argument(help="A study file (YAML), or the name of a preset such as `pocket`.")]
-StoreOption = Annotated[Path, typer.Option(envvar="IDENTITY_EM_STORE", help="Where artefacts are kept and found.")]
+StoreOption = Annotated[
+    Path,
+    typer.Option(
+        envvar="IDENTITY_EM_STORE", parser=places.folder, metavar="FOLDER|URL",
+        help="Where artefacts are kept and found: a folder, or a bucket (s3://..., gs://...).",
+    ),
+]  # fmt: skip
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 _STORE = Path("store")
 
@@ -42,7 +49,7 @@ def status(
         sys.stdout.write(json.dumps(now.as_json(), indent=1) + "\n")
     else:
         _out().print(display.matrix(planned, now.there, set(now.failed) | set(now.blocked)))
-        for line in (*_making(now.making), *now.lost_lines(), now.line(store)):
+        for line in (*_making(now.making), *now.lost_lines(), now.line(places.named(store))):
             _out().print(line, markup=False, highlight=False, soft_wrap=True)
     if verify:
         _verify(planned, kept)
@@ -119,7 +126,7 @@ def _verify(plan: "Plan", store: "Store") -> None:
     damaged = 0
     for artefact in plan.artefacts:
         try:
-            if store.folder(artefact).exists():
+            if store.holds(artefact):
                 store.open(artefact)
         except DamagedArtefact as error:
             sys.stderr.write(f"identity-em: {error}\n")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from identity_em import places
+
 if TYPE_CHECKING:
     from identity_em.analysis.explain import Explained
 
@@ -48,7 +50,9 @@ def import_table(
 def explain(
     cell: Annotated[str, typer.Argument(help="A cell's name, as the report's tables and data give it.")],
     table: Annotated[Path, typer.Option("--table", help="The tidy table (parquet).")],
-    store: Annotated[Path | None, typer.Option("--store", help="Also name the store's folders behind it.")] = None,
+    store: Annotated[
+        Path | None, typer.Option("--store", parser=places.folder, help="Also name the store's folders behind it.")
+    ] = None,
     rows: Annotated[int, typer.Option("--rows", min=0, help="How many item rows to print; --json gives all.")] = 10,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
 ) -> None:

@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -25,7 +25,7 @@ HEARTBEAT_SECONDS = 5.0
 STALE_SECONDS = 45.0
 
 # The last beat of each foreign lock that this process has looked at, and since when it has seen no other.
-_SEEN: dict[Path, tuple[tuple[object, int], float]] = {}
+_SEEN: dict[object, tuple[object, float]] = {}
 
 
 def alive(pid: int) -> bool:
@@ -71,6 +71,33 @@ def gone(made_by: str) -> bool:
     return pid.isdigit() and host == maker().partition(".")[2] and not alive(int(pid))
 
 
+def me(token: str) -> dict[str, object]:
+    """This process as the owner of a lock."""
+    pid = os.getpid()
+    return {"token": token, "host": _host(), "pid": pid, "start": _started(pid), "since": round(time.time(), 3)}
+
+
+def dead(owner: Mapping[str, object]) -> bool | None:
+    """Whether a lock's owner is gone; None where it is of another host, so that only its heartbeat tells."""
+    pid = owner.get("pid")
+    if owner.get("host") != _host() or not isinstance(pid, int):
+        return None
+    return not alive(pid) or _started(pid) != owner.get("start")
+
+
+def silent(lock: object, beat: object, now: float) -> float:
+    """Seconds for which this process has seen no other beat of a lock than this.
+
+    Args:
+        now: Seconds that never jump.
+    """
+    last, since = _SEEN.get(lock, (None, now))
+    if last != beat:
+        since = now
+    _SEEN[lock] = (beat, since)
+    return now - since
+
+
 class Lock:
     """A lock file; use as a context manager after `acquire` said yes.
 
@@ -90,16 +117,9 @@ class Lock:
         with self._guard():
             if self.path.exists() and not self._stale():
                 return False
-            owner = {
-                "token": self.token,
-                "host": _host(),
-                "pid": os.getpid(),
-                "start": _started(os.getpid()),
-                "since": round(time.time(), 3),
-            }
             beside = self.path.with_name(f"{self.path.name}.{self.token}")
             try:
-                beside.write_text(json.dumps(owner))
+                beside.write_text(json.dumps(me(self.token)))
                 beside.replace(self.path)
             except OSError:
                 beside.unlink(missing_ok=True)
@@ -146,23 +166,15 @@ class Lock:
 
     def _stale(self) -> bool:
         owner = self._owner()
-        pid = owner.get("pid")
-        if owner.get("host") == _host() and isinstance(pid, int):
-            return not alive(pid) or _started(pid) != owner.get("start")
+        here = dead(owner)
+        if here is not None:
+            return here
         try:
             beat = self.path.stat().st_mtime_ns
         except FileNotFoundError:
             return True
-        return self._now() - beat / 1e9 > STALE_SECONDS or self._silent((owner.get("token"), beat)) > STALE_SECONDS
-
-    def _silent(self, beat: tuple[object, int]) -> float:
-        """Seconds for which this process has seen no other beat than this."""
-        now = self._clock()
-        last, since = _SEEN.get(self.path, (None, now))
-        if last != beat:
-            since = now
-        _SEEN[self.path] = (beat, since)
-        return now - since
+        quiet = silent(self.path, (owner.get("token"), beat), self._clock())
+        return max(quiet, self._now() - beat / 1e9) > STALE_SECONDS
 
     def _now(self) -> float:
         """The time by the clock that dates the heartbeats, which on a network file system is the server's."""

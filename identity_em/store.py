@@ -11,23 +11,23 @@ Layout::
       damaged/           folders that `run` set aside because they did not match their manifest
 """
 
-import hashlib
-import json
 import shutil
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from identity_em import store_state
-from identity_em.errors import DamagedArtefact, InputError
+from identity_em import manifests, places, store_state
+from identity_em.errors import InputError
 from identity_em.locks import Lock, gone, maker
-from identity_em.study.artefacts import Artefact, sha256_of
+from identity_em.manifests import MANIFEST, damaged, parsed, verify
+from identity_em.study.artefacts import Artefact
 
-MANIFEST = "manifest.json"
-_SEAL = "seal"
-_FIELDS = frozenset({"key", "kind", "record", "files", "facts", "made", "provenance"})
+if TYPE_CHECKING:
+    from identity_em.claims import Claim
+
+__all__ = ["MANIFEST", "Store", "verify"]
 
 
 class Store:
@@ -39,6 +39,14 @@ class Store:
     Raises:
         InputError: A store of a format that this version does not read.
     """
+
+    def __new__(cls, root: Path) -> "Store":
+        """A bucket's store where the folder is a bucket's scratch, as `Path()` makes the path of its system."""
+        if cls is Store and places.bucket(root) is not None:
+            from identity_em.bucket_store import BucketStore
+
+            return super().__new__(BucketStore)
+        return super().__new__(cls)
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -60,6 +68,10 @@ class Store:
         """Whether the artefact is there (its manifest is; `open` verifies the rest)."""
         return (self.folder(artefact) / MANIFEST).is_file()
 
+    def holds(self, artefact: Artefact) -> bool:
+        """Whether the artefact is there, or what is left of it."""
+        return self.folder(artefact).exists()
+
     def manifest(self, artefact: Artefact) -> dict[str, Any]:
         """The artefact's manifest.
 
@@ -68,15 +80,9 @@ class Store:
         """
         path = self.folder(artefact) / MANIFEST
         try:
-            text = path.read_text(encoding="utf-8")
-            manifest: dict[str, Any] = json.loads(text)
-            if manifest["key"] != artefact.key:
-                raise ValueError("another key")
-            if not _is_sealed(manifest, text):
-                raise ValueError("changed bytes")
+            return parsed(path.read_text(encoding="utf-8"), artefact.key)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise _damaged(path, f"an unreadable manifest ({error})") from error
-        return manifest
+            raise damaged(path, f"an unreadable manifest ({error})") from error
 
     def open(self, artefact: Artefact) -> Path:
         """The folder of a made artefact, every byte checked against its manifest once a process.
@@ -90,10 +96,14 @@ class Store:
             self._verified.add(artefact.key)
         return folder
 
-    def lock(self, artefact: Artefact) -> Lock:
+    def lock(self, artefact: Artefact) -> "Lock | Claim":
         """The lock under which the artefact is made."""
         self._require()
         return Lock(self.root / "locks" / f"{artefact.key}.lock")
+
+    def locked(self) -> set[str]:
+        """Keys of artefacts that have a lock, whether its owner lives or not."""
+        return {path.stem for path in (self.root / "locks").glob("*.lock")}
 
     def write(self, artefact: Artefact, fill: Callable[[Path], Mapping[str, Any]]) -> Path:
         """Make the artefact's folder: whole or absent.
@@ -114,7 +124,7 @@ class Store:
         partial.mkdir(parents=True)
         try:
             facts = fill(partial)
-            _write_manifest(partial, artefact, facts)
+            manifests.write(partial, artefact, facts)
             final.parent.mkdir(parents=True, exist_ok=True)
             try:
                 partial.rename(final)
@@ -167,57 +177,3 @@ class Store:
         for path in (*self.root.glob("locks/*.lock"), *self.root.glob("runs/*.lock")):
             if Lock(path).clear():
                 path.with_suffix(".cancel").unlink(missing_ok=True)
-
-
-def verify(folder: Path, files: Mapping[str, Mapping[str, Any]]) -> None:
-    """Compare a folder with the files that its manifest lists.
-
-    Raises:
-        DamagedArtefact: The first difference.
-    """
-    there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()} - {MANIFEST}
-    for name in sorted(there ^ set(files)):
-        raise _damaged(folder / name, "a file too many" if name in there else "a missing file")
-    for name, facts in files.items():
-        if sha256_of(folder / name) != facts["sha256"]:
-            raise _damaged(folder / name, "changed bytes")
-
-
-def _write_manifest(folder: Path, artefact: Artefact, facts: Mapping[str, Any]) -> None:
-    files = {
-        p.relative_to(folder).as_posix(): {"sha256": sha256_of(p), "bytes": p.stat().st_size}
-        for p in sorted(folder.rglob("*"))
-        if p.is_file()
-    }
-    manifest = {
-        "key": artefact.key,
-        "kind": artefact.kind,
-        "record": json.loads(artefact.canonical),
-        "files": files,
-        **facts,
-    }
-    sealed = {**manifest, _SEAL: _seal(manifest)}
-    (folder / MANIFEST).write_text(_text(sealed), encoding="utf-8")
-
-
-def _text(manifest: Mapping[str, Any]) -> str:
-    return json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-
-
-def _seal(manifest: Mapping[str, Any]) -> str:
-    """SHA-256 of a manifest without its seal: a changed byte of the manifest itself is found, too."""
-    return hashlib.sha256(_text({n: v for n, v in manifest.items() if n != _SEAL}).encode()).hexdigest()
-
-
-def _is_sealed(manifest: Mapping[str, Any], text: str) -> bool:
-    """Whether a manifest is as it was written. Those from before there were seals have none, and nothing unknown."""
-    if _SEAL not in manifest:
-        return set(manifest) <= _FIELDS
-    return manifest[_SEAL] == _seal(manifest) and text == _text(manifest)
-
-
-def _damaged(path: Path, found: str) -> DamagedArtefact:
-    return DamagedArtefact(
-        file=path, found=found, wanted="what the manifest recorded",
-        do="run the study again: `identity-em run` sets it aside and makes it anew",
-    )  # fmt: skip

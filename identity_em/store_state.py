@@ -44,12 +44,17 @@ def check(root: Path) -> bool:
         return False
     except OSError as error:
         raise failed(root, error) from error
+    check_format(text, root / VERSION)
+    return True
+
+
+def check_format(text: str, file: Path | str) -> None:
+    """Raises InputError where a store's `VERSION` is not one that this version reads."""
     if text.strip() != str(FORMAT):
         raise InputError(
-            file=root / VERSION, found=f"a store of format {text.strip()[:20] or 'unknown'!r}",
+            file=file, found=f"a store of format {text.strip()[:20] or 'unknown'!r}",
             wanted=f"format {FORMAT}", do="use the version of identity-em that made it, or another --store",
         )  # fmt: skip
-    return True
 
 
 def mark(root: Path) -> None:

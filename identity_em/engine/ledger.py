@@ -10,7 +10,6 @@ Layout::
 
 import hashlib
 import json
-import os
 import time
 import uuid
 from collections.abc import Iterable, Iterator
@@ -18,9 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from identity_em import places
 from identity_em.engine.run import Progress
 from identity_em.errors import DamagedArtefact
-from identity_em.locks import Lock
 
 _FAILED = "failed.json"
 
@@ -34,8 +33,8 @@ class Ledger:
     """
 
     def __init__(self, root: Path, study: str) -> None:
-        self._folder, self._runs, self._study = root / "studies" / study, root / "runs", study
-        self._cancel = self._runs / f"{study}.{uuid.uuid4().hex[:12]}.cancel"
+        self._place, self._study = places.at(root), study
+        self._folder, self._run = f"studies/{study}", f"runs/{study}.{uuid.uuid4().hex[:12]}"
         self._told: tuple[int, int] = (0, 0)
 
     @contextmanager
@@ -47,18 +46,18 @@ class Ledger:
         """
         keys = sorted(set(wanted))
         digest = hashlib.sha256("\n".join(keys).encode()).hexdigest()[:16]
-        _write(self._folder / f"{digest}.json", {"study": self._study, "at": round(time.time(), 3), "keys": keys})
-        lock = Lock(self._cancel.with_suffix(".lock"))
+        self._write(f"{digest}.json", {"study": self._study, "at": round(time.time(), 3), "keys": keys})
+        lock = self._place.lock(f"{self._run}.lock")
         lock.acquire()
         try:
             with lock:
                 yield
         finally:
-            self._cancel.unlink(missing_ok=True)
+            self._place.remove(f"{self._run}.cancel")
 
     def cancelled(self) -> bool:
         """Whether somebody asked this runner to stop."""
-        return self._cancel.exists()
+        return self._place.exists(f"{self._run}.cancel")
 
     def note(self, progress: Progress) -> None:
         """Keep what failed or is blocked, when that is news."""
@@ -66,7 +65,7 @@ class Ledger:
         if now != self._told:
             self._told = now
             failed = {key: done.error for key, done in progress.failed.items()}
-            _write(self._folder / _FAILED, {"failed": failed, "blocked": progress.blocked})
+            self._write(_FAILED, {"failed": failed, "blocked": progress.blocked})
 
     def settle(self, progress: Progress) -> None:
         """The run is over: what an earlier one could not make, and this one could, is no failure any more."""
@@ -75,20 +74,29 @@ class Ledger:
 
     def failures(self) -> tuple[dict[str, str], dict[str, str]]:
         """What the last run could not make, by key: failed with its reason, blocked with the key it waits for."""
-        body = _read(self._folder / _FAILED)
+        body = _read(self._place, f"{self._folder}/{_FAILED}")
         return body.get("failed", {}), body.get("blocked", {})
 
-    def runners(self) -> list[Path]:
-        """Locks of the runners that are at the study now."""
-        found = sorted(self._runs.glob(f"{self._study}.*.lock"))
-        return [path for path in found if path.name.count(".") == self._study.count(".") + 2 and Lock(path).held()]
+    def runners(self) -> list[dict[str, Any]]:
+        """Host, pid and since when, of each runner that is at the study now."""
+        return [self._place.lock(name).owner() for name in self._running()]
 
     def cancel(self) -> int:
         """Ask every runner of the study to stop after what it is making; how many there are."""
-        found = self.runners()
-        for path in found:
-            path.with_suffix(".cancel").touch()
+        found = self._running()
+        for name in found:
+            self._place.write(f"{name.removesuffix('.lock')}.cancel", "")
         return len(found)
+
+    def _running(self) -> list[str]:
+        """Names of the locks of runners that are at the study now."""
+        begins, dots = f"{self._study}.", self._study.count(".") + 2
+        found = [n for n in self._place.names("runs") if n.startswith(begins) and n.endswith(".lock")]
+        named = [f"runs/{name}" for name in found if name.count(".") == dots]
+        return [name for name in named if self._place.lock(name).held()]
+
+    def _write(self, name: str, body: dict[str, Any]) -> None:
+        self._place.write(f"{self._folder}/{name}", json.dumps(body, sort_keys=True))
 
 
 def wanted(root: Path, *, but: Iterable[str] = ()) -> dict[str, set[str]]:
@@ -97,28 +105,20 @@ def wanted(root: Path, *, but: Iterable[str] = ()) -> dict[str, set[str]]:
     Args:
         but: Studies to leave out.
     """
-    found: dict[str, set[str]] = {}
-    for path in sorted(root.glob("studies/*/*.json")):
-        if path.name != _FAILED and path.parent.name not in set(but):
-            found.setdefault(path.parent.name, set()).update(_read(path)["keys"])
+    place, found = places.at(root), dict[str, set[str]]()
+    for study in set(place.names("studies")) - set(but):
+        for name in place.names(f"studies/{study}"):
+            if name.endswith(".json") and name != _FAILED:
+                found.setdefault(study, set()).update(_read(place, f"studies/{study}/{name}")["keys"])
     return found
 
 
-def _write(path: Path, body: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(json.dumps(body, sort_keys=True), encoding="utf-8")
-    beside.replace(path)
-
-
-def _read(path: Path) -> dict[str, Any]:
+def _read(place: places.Place, name: str) -> dict[str, Any]:
     try:
-        body: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
+        body: dict[str, Any] = json.loads(place.read(name) or "{}")
     except ValueError as error:
         raise DamagedArtefact(
-            file=path, found="a record that cannot be read", wanted="what a run recorded",
+            file=place.where(name), found="a record that cannot be read", wanted="what a run recorded",
             do="remove it, and run its study again",
         ) from error  # fmt: skip
     return body

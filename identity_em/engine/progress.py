@@ -1,11 +1,9 @@
 """How far a study is, read from the store alone: from any terminal, on any machine that sees it."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from identity_em.engine.ledger import Ledger
-from identity_em.locks import Lock
 from identity_em.store import Store
 from identity_em.study.plan import Plan
 
@@ -32,7 +30,7 @@ class SoFar:
     runners: list[dict[str, Any]]
     names: dict[str, str]
 
-    def line(self, store: Path) -> str:
+    def line(self, store: str) -> str:
         """All of it in a line."""
         runs = f"{len(self.runners)} run{'' if len(self.runners) == 1 else 's'} in progress"
         return (
@@ -66,13 +64,14 @@ def look(plan: Plan, store: Store) -> SoFar:
     ledger, names = Ledger(store.root, plan.study.name), plan.labels()
     there = {a.key for a in plan.artefacts if store.has(a)}
     wanted = {a.key for a in plan.artefacts}
+    locked = store.locked() - there
     making = {
         f"{names[a.key]} ({a.kind})": store.lock(a).owner()
         for a in plan.artefacts
-        if a.key not in there and store.lock(a).held()
+        if a.key in locked and store.lock(a).held()
     }
     failed, blocked = ({key: why for key, why in found.items() if key in wanted - there} for found in ledger.failures())
     return SoFar(
         wanted=len(wanted), there=there, making=making, failed=failed, blocked=blocked,
-        runners=[Lock(path).owner() for path in ledger.runners()], names=names,
+        runners=ledger.runners(), names=names,
     )  # fmt: skip

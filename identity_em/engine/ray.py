@@ -17,6 +17,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
+from identity_em import places
 from identity_em.engine.local import Done, attempt
 from identity_em.engine.means import Means
 from identity_em.errors import MissingEnvironment
@@ -38,7 +39,7 @@ class Cluster:
     """The workers of a Ray cluster.
 
     Args:
-        store: Root of the store, a folder that every host of the cluster sees under this path.
+        store: Root of the store, a folder that every host of the cluster sees under this path, or a bucket's scratch.
         address: `HOST:PORT` of the head, or "auto" for the cluster that this host is in.
         means: What the workers work with; its paths are the same on every host.
         gpus: GPUs of one training; of one answering model one, where the cluster has any.
@@ -48,7 +49,7 @@ class Cluster:
     """
 
     def __init__(self, store: Path, *, address: str, means: Means, gpus: int = 1) -> None:
-        self._store, self._means = store.resolve(), means
+        self._store, self._means = places.named(store), means
         # Ray says on standard output what died; that is the caller's.
         self._aside = redirect_stdout(sys.stderr)
         self._aside.__enter__()
@@ -120,19 +121,19 @@ class Cluster:
             )  # fmt: skip
 
 
-def make(artefact: Artefact, store: Path, means: Means) -> tuple[str, str, int]:
+def make(artefact: Artefact, store: str, means: Means) -> tuple[str, str, int]:
     """Make one artefact in a Ray worker whose tools stay warm; outcome, error and exit code."""
     from identity_em.engine.make import Workshop
     from identity_em.store import Store
 
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     if (store, means) not in _WARM:
-        _WARM[store, means] = Workshop(Store(store), means)
+        _WARM[store, means] = Workshop(Store(places.folder(store)), means)
     return attempt(_WARM[store, means], artefact)
 
 
 # One a worker process, store and means: Ray gives a process one task at a time.
-_WARM: dict[tuple[Path, Means], Any] = {}
+_WARM: dict[tuple[str, Means], Any] = {}
 
 
 def _resources() -> dict[str, float]:

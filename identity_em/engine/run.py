@@ -125,7 +125,7 @@ def _sound(wanted: Iterable[Artefact], store: Store, progress: Progress) -> list
     """What the store holds whole; damaged folders are set aside, so that they are made again."""
     sound: list[Artefact] = []
     for artefact in wanted:
-        if not store.folder(artefact).exists():
+        if not store.holds(artefact):
             continue
         try:
             store.open(artefact)

@@ -7,7 +7,6 @@ is refused, never ignored. Ten epochs, or ten choices, are the ten samples that 
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 from inspect_ai._util.error import PrerequisiteError  # the one error that Inspect shows as a line
@@ -27,6 +26,7 @@ from inspect_ai.model import (
 from inspect_ai.model._cache import epoch
 from inspect_ai.tool import ToolChoice, ToolInfo
 
+from identity_em import places
 from identity_em.errors import IdentityEmError, InputError
 from identity_em.models.found import find
 from identity_em.models.shared import Request, Said, Token, shared
@@ -63,7 +63,7 @@ class IdentityEm(ModelAPI):
         base: str | None = None,
         device: str | None = None,
     ) -> None:
-        folder = Path(store or os.environ.get("IDENTITY_EM_STORE") or "store").expanduser()
+        folder = places.folder(str(store or os.environ.get("IDENTITY_EM_STORE") or "store"))
         try:
             self._found = find(model_name, folder, base)
         except IdentityEmError as error:

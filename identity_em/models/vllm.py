@@ -197,7 +197,7 @@ def size(chain: Sequence[Path]) -> Size:
 
 
 def _adapter(store: Store, stage: Checkpoint) -> Path:
-    return store.folder(stage) / _ADAPTER
+    return store.open(stage) / _ADAPTER
 
 
 def _exported(store: Store, checkpoint: Checkpoint) -> Path:

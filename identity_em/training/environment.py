@@ -10,6 +10,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+from identity_em import places
 from identity_em.records import Record
 from identity_em.separate import UNFINISHED, Separate
 
@@ -104,7 +105,7 @@ def doctor(store: Path | None = None) -> list[Finding]:
     Args:
         store: The folder artefacts would be kept in; IDENTITY_EM_STORE or `store` if not given.
     """
-    store = store or Path(os.environ.get("IDENTITY_EM_STORE", "store"))
+    store = store or places.folder(os.environ.get("IDENTITY_EM_STORE", "store"))
     version = ".".join(map(str, sys.version_info[:3]))
     return [
         Finding(name="python", ok=sys.version_info >= (3, 11), found=version, how="Python 3.11 or later"),
@@ -155,7 +156,9 @@ def _store(store: Path) -> Finding:
     above = next(parent for parent in (store.absolute(), *store.absolute().parents) if parent.exists())
     ok = above.is_dir() and os.access(above, os.W_OK)
     how = "" if ok else "give a writable folder with --store or IDENTITY_EM_STORE"
-    return Finding(name="store", ok=ok, found=f"{store.absolute()} ({'writable' if ok else 'not writable'})", how=how)
+    return Finding(
+        name="store", ok=ok, found=f"{places.named(store)} ({'writable' if ok else 'not writable'})", how=how
+    )
 
 
 def _installer() -> Finding:
