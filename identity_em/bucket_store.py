@@ -206,10 +206,8 @@ class BucketStore(Store):
     def _send(self, artefact: Artefact, folder: Path) -> None:
         text = (folder / MANIFEST).read_text(encoding="utf-8")
         at = self._files(artefact, text)
-        sent = self.bucket.sizes(at)
-        for name, facts in parsed(text, artefact.key)["files"].items():
-            if sent.get(name) != facts["bytes"]:  # what was put is whole: an object is put at once
-                self.bucket.send(folder / name, f"{at}/{name}")
+        for name in parsed(text, artefact.key)["files"]:
+            self.bucket.send(folder / name, f"{at}/{name}")
         log = self.log(artefact)
         if log.is_file():
             self.bucket.send(log, f"logs/{log.name}")

@@ -65,9 +65,9 @@ class Bucket:
         found: list[str] = self._ask(lambda: self._fs.ls(at, detail=False)) or []
         return sorted({one.rstrip("/").removeprefix(f"{at}/") for one in found} - {at, ""})
 
-    def sizes(self, folder: str) -> dict[str, int]:
+    def sizes(self, folder: str = "") -> dict[str, int]:
         """Bytes of everything below a folder, by name within it."""
-        at = self._at(folder)
+        at = self._at(folder).rstrip("/")
         found: dict[str, Any] = self._ask(lambda: self._fs.find(at, detail=True)) or {}
         return {name.removeprefix(f"{at}/"): int(facts["size"] or 0) for name, facts in found.items()}
 

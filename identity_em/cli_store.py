@@ -74,7 +74,7 @@ def gc(
     delete: Annotated[bool, typer.Option("--delete", help="Remove it; without this it is only listed.")] = False,
 ) -> None:
     """List what no study run in a store wants any more, with partial and damaged folders and old logs."""
-    from identity_em import sweeping
+    from identity_em import bucket_sweeping, sweeping
     from identity_em.engine import ledger
     from identity_em.store import Store
 
@@ -83,7 +83,8 @@ def gc(
     recorded = ledger.wanted(store, but=[plan.study.name for plan in now])
     keep = set().union(*recorded.values(), *({a.key for a in plan.artefacts} for plan in now))
     _check_collectable(store, known=bool(recorded or now), delete=delete)
-    found = sweeping.find(store, keep)
+    swept = sweeping if places.bucket(store) is None else bucket_sweeping
+    found = swept.find(store, keep)
     size, count = Counter[str](), Counter[str]()
     for one in found:
         size[one.what] += one.bytes
@@ -92,7 +93,7 @@ def gc(
         _out().print(f"{what:11} {number:8,}   {size[what] / 1e6:12,.1f} MB", highlight=False)
     names = ", ".join(sorted({*recorded, *(plan.study.name for plan in now)})) or "no study"
     if delete:
-        _out().print(f"removed {sweeping.remove(found) / 1e6:,.1f} MB; kept what {names} want", highlight=False)
+        _out().print(f"removed {swept.remove(found) / 1e6:,.1f} MB; kept what {names} want", highlight=False)
     else:
         _out().print(
             f"{sum(size.values()) / 1e6:,.1f} MB would go and nothing was removed (--delete removes it); "
@@ -106,8 +107,7 @@ def _check_collectable(store: Path, *, known: bool, delete: bool) -> None:
     Raises:
         InputError: Either.
     """
-    from identity_em.locks import Lock
-
+    place = places.at(store)
     if not store.is_dir():
         raise InputError(found="no store", wanted="a store", do="name one with --store", file=store)
     if delete and not known:
@@ -115,7 +115,8 @@ def _check_collectable(store: Path, *, known: bool, delete: bool) -> None:
             found="a store in which no study is recorded", wanted="studies whose artefacts stay",
             do="name them: identity-em gc STUDY ... --delete", file=store,
         )  # fmt: skip
-    if delete and any(Lock(path).held() for path in store.glob("runs/*.lock")):
+    runs = [f"runs/{name}" for name in place.names("runs") if name.endswith(".lock")]
+    if delete and any(place.lock(name).held() for name in runs):
         raise InputError(
             found="a run in progress", wanted="a store at rest", do="wait for it, or `identity-em cancel`", file=store
         )
