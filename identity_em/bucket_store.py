@@ -10,6 +10,7 @@ Layout, beside the shared records of `places.py`::
       damaged/KEY-ID.json        manifests of artefacts that `run` set aside
       locks/KEY.lock/TOKEN       claims (claims.py)
       logs/KEY.log               what the making printed
+      provenance/DIGEST.txt      long texts that manifests name
 
 An artefact is made in the scratch folder as in any store and sent from there. A maker that dies while it sends has left
 it whole in its scratch, from where its next run sends it. What the bucket holds is what is read: a copy in the scratch
@@ -29,7 +30,7 @@ from identity_em import places, store_state
 from identity_em.buckets import Bucket
 from identity_em.claims import Claim
 from identity_em.errors import DamagedArtefact, InputError, StoreFailed
-from identity_em.manifests import MANIFEST, damaged, parsed, verify
+from identity_em.manifests import MANIFEST, Known, damaged, parsed, verify
 from identity_em.store import Store
 from identity_em.study.artefacts import Artefact, sha256_of
 
@@ -56,7 +57,7 @@ class BucketStore(Store):
         self._ours: set[str] = set()
         self._there = self._is_there()
 
-    def has(self, artefact: Artefact) -> bool:
+    def has(self, artefact: Artefact | Known) -> bool:
         """Whether the bucket has the artefact."""
         if artefact.key in self._manifests:
             return True
@@ -69,11 +70,16 @@ class BucketStore(Store):
             self._listed[artefact.kind] = (now, keys)
         return artefact.key in keys
 
-    def holds(self, artefact: Artefact) -> bool:
+    def known(self, kind: str, beginning: str) -> list[Known]:
+        """The artefacts of a kind whose keys begin so."""
+        names = (name for name in self.bucket.names(kind) if name.startswith(beginning) and name.endswith(".json"))
+        return [Known(kind, name.removesuffix(".json")) for name in names]
+
+    def holds(self, artefact: Artefact | Known) -> bool:
         """As `has`: there is nothing in between."""
         return self.has(artefact)
 
-    def manifest(self, artefact: Artefact) -> dict[str, Any]:
+    def manifest(self, artefact: Artefact | Known) -> dict[str, Any]:
         """The artefact's manifest, as the bucket has it.
 
         Raises:
@@ -84,7 +90,7 @@ class BucketStore(Store):
         except (ValueError, KeyError, TypeError) as error:
             raise damaged(self.bucket.where(_manifest(artefact)), f"an unreadable manifest ({error})") from error
 
-    def open(self, artefact: Artefact) -> Path:
+    def open(self, artefact: Artefact | Known) -> Path:
         """The scratch folder of a made artefact, every byte checked against the bucket's manifest once a process.
 
         Raises:
@@ -160,7 +166,7 @@ class BucketStore(Store):
             store_state.check_format(text, self.bucket.where(store_state.VERSION))
         return text is not None
 
-    def _text(self, artefact: Artefact) -> str:
+    def _text(self, artefact: Artefact | Known) -> str:
         if artefact.key not in self._manifests:
             text = self.bucket.read(_manifest(artefact))
             if text is None:
@@ -168,7 +174,7 @@ class BucketStore(Store):
             self._manifests[artefact.key] = text
         return self._manifests[artefact.key]
 
-    def _is_copy(self, artefact: Artefact, folder: Path) -> bool:
+    def _is_copy(self, artefact: Artefact | Known, folder: Path) -> bool:
         """Whether the scratch holds just what the bucket does."""
         try:
             same = (folder / MANIFEST).read_text(encoding="utf-8") == self._text(artefact)
@@ -176,14 +182,14 @@ class BucketStore(Store):
             return False
         return same and self._is_whole(artefact, folder)
 
-    def _is_whole(self, artefact: Artefact, folder: Path) -> bool:
+    def _is_whole(self, artefact: Artefact | Known, folder: Path) -> bool:
         try:
             verify(folder, super().manifest(artefact)["files"])
         except DamagedArtefact:
             return False
         return True
 
-    def _fetch(self, artefact: Artefact, files: Mapping[str, Mapping[str, Any]]) -> None:
+    def _fetch(self, artefact: Artefact | Known, files: Mapping[str, Mapping[str, Any]]) -> None:
         partial, final = self.working(artefact, uuid.uuid4().hex[:8]), self.folder(artefact)
         partial.mkdir(parents=True)
         try:
@@ -208,16 +214,16 @@ class BucketStore(Store):
         at = self._files(artefact, text)
         for name in parsed(text, artefact.key)["files"]:
             self.bucket.send(folder / name, f"{at}/{name}")
-        log = self.log(artefact)
-        if log.is_file():
-            self.bucket.send(log, f"logs/{log.name}")
+        for beside in (self.log(artefact), *sorted((self.root / "provenance").glob("*.txt"))):
+            if beside.is_file():
+                self.bucket.send(beside, beside.relative_to(self.root).as_posix())
         self.bucket.add(_manifest(artefact), text)  # where another finished first, its artefact stays
 
-    def _files(self, artefact: Artefact, manifest: str) -> str:
+    def _files(self, artefact: Artefact | Known, manifest: str) -> str:
         return f"{artefact.kind}/{artefact.key}/{hashlib.sha256(manifest.encode()).hexdigest()[:16]}"
 
 
-def _manifest(artefact: Artefact) -> str:
+def _manifest(artefact: Artefact | Known) -> str:
     return f"{artefact.kind}/{artefact.key}.json"
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,14 @@ from identity_em.study.artefacts import Artefact, sha256_of
 MANIFEST = "manifest.json"
 _SEAL = "seal"
 _FIELDS = frozenset({"key", "kind", "record", "files", "facts", "made", "provenance"})
+
+
+@dataclass(frozen=True)
+class Known:
+    """An artefact of a store by its key alone."""
+
+    kind: str
+    key: str
 
 
 def verify(folder: Path, files: Mapping[str, Mapping[str, Any]]) -> None:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from identity_em import manifests, places, store_state
 from identity_em.errors import InputError
 from identity_em.locks import Lock, gone, maker
-from identity_em.manifests import MANIFEST, damaged, parsed, verify
+from identity_em.manifests import MANIFEST, Known, damaged, parsed, verify
 from identity_em.study.artefacts import Artefact
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Store:
         self._verified: set[str] = set()
         self._marked = store_state.check(root)
 
-    def folder(self, artefact: Artefact) -> Path:
+    def folder(self, artefact: Artefact | Known) -> Path:
         """Where the artefact lies, made or not."""
         return self.root / artefact.kind / artefact.key[:2] / artefact.key
 
@@ -64,15 +64,20 @@ class Store:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
-    def has(self, artefact: Artefact) -> bool:
+    def has(self, artefact: Artefact | Known) -> bool:
         """Whether the artefact is there (its manifest is; `open` verifies the rest)."""
         return (self.folder(artefact) / MANIFEST).is_file()
 
-    def holds(self, artefact: Artefact) -> bool:
+    def known(self, kind: str, beginning: str) -> list[Known]:
+        """The artefacts of a kind whose keys begin so."""
+        found = (self.root / kind).glob(f"{beginning[:2]}*/{beginning}*/{MANIFEST}")
+        return [Known(kind, key) for key in sorted(path.parent.name for path in found)]
+
+    def holds(self, artefact: Artefact | Known) -> bool:
         """Whether the artefact is there, or what is left of it."""
         return self.folder(artefact).exists()
 
-    def manifest(self, artefact: Artefact) -> dict[str, Any]:
+    def manifest(self, artefact: Artefact | Known) -> dict[str, Any]:
         """The artefact's manifest.
 
         Raises:
@@ -84,7 +89,7 @@ class Store:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise damaged(path, f"an unreadable manifest ({error})") from error
 
-    def open(self, artefact: Artefact) -> Path:
+    def open(self, artefact: Artefact | Known) -> Path:
         """The folder of a made artefact, every byte checked against its manifest once a process.
 
         Raises:
@@ -135,7 +140,7 @@ class Store:
             shutil.rmtree(partial, ignore_errors=True)
         return final
 
-    def working(self, artefact: Artefact, what: str) -> Path:
+    def working(self, artefact: Artefact | Known, what: str) -> Path:
         """A place for this process to work on the artefact; swept when the process is gone."""
         return self.root / "partial" / f"{artefact.key[:16]}-{maker()}-{what}"
 

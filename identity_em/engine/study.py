@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from identity_em import store_state
+from identity_em import places, store_state
 from identity_em.engine import again, answering, assemble, gpus, hosting, outcomes, preflight, till
 from identity_em.engine.guarded import Guarded
 from identity_em.engine.ledger import Ledger
 from identity_em.engine.local import Local
 from identity_em.engine.means import Hosts, Means
 from identity_em.engine.run import Engine, Progress, run
+from identity_em.errors import InputError
 from identity_em.store import Store
 from identity_em.study.artefacts import Artefact, Scores
 from identity_em.study.plan import Plan
@@ -65,6 +66,7 @@ def run_study(
     store = Store(root)
     preflight.check(plan, store)
     means = means or Means()
+    _check_budget(means, root)
     if means.served is not None:
         answering.check(plan, store, means.served)
     local = not plan.base.hosted and any(not store.has(c) for c in plan.trainings)
@@ -93,6 +95,15 @@ def run_study(
     done = _finished(plan, progress, path, out, said)
     done = replace(done, summary={**done.summary, "cost": _cost(store, progress)})
     return replace(done, errors=(*done.errors, _CANCELLED), exit_code=130) if cancelled else done
+
+
+def _check_budget(means: Means, root: Path) -> None:
+    """Raises InputError where several machines may spend and no place counts for all of them."""
+    if means.budget is not None and places.bucket(root) is not None:
+        raise InputError(
+            found="a budget, and a store in a bucket", wanted="a store that counts for all who spend",
+            do="give a folder that every machine sees, or leave out --budget", file=places.named(root),
+        )  # fmt: skip
 
 
 def _engine(root: Path, left: int, means: Means, hosts: Hosts, shares: Sequence[str]) -> Engine:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from identity_em.errors import DamagedArtefact, InputError
-from identity_em.store import MANIFEST, verify
+from identity_em.store import MANIFEST, Store, verify
 from identity_em.study import bases
 from identity_em.study.artefacts import BaseModelRef, Checkpoint
 
@@ -71,7 +71,10 @@ def _root(plain: str, name: str, base: str | None) -> Found:
 
 
 def _folders(beginning: str, store: Path) -> list[Path]:
-    return sorted(p.parent for p in (store / "checkpoint").glob(f"{beginning[:2]}/{beginning}*/{MANIFEST}"))
+    """The folders of checkpoints whose keys begin so; a bucket's is fetched where it is the only one."""
+    kept = Store(store)
+    found = kept.known("checkpoint", beginning)
+    return [kept.open(found[0])] if len(found) == 1 else [kept.folder(one) for one in found]
 
 
 def _lineage(folder: Path, store: Path) -> list[Path]:
@@ -128,7 +131,7 @@ def _not_one(name: str, store: Path, folders: list[Path]) -> InputError:
         there = ", ".join(folder.name[:SHORT] for folder in folders[:4])
         return InputError(found=f"{len(folders)} checkpoints that begin with {name!r}: {there}", wanted="one of them",
                           do="give more of the key", file=store)  # fmt: skip
-    there = ", ".join(sorted(p.name[:SHORT] for p in (store / "checkpoint").glob("*/*"))[:4])
+    there = ", ".join(one.key[:SHORT] for one in Store(store).known("checkpoint", "")[:4])
     return InputError(
         found=f"no checkpoint {name!r}", wanted=f"a key in this store ({there or 'it has none'}), or pocket",
         do="give the store with IDENTITY_EM_STORE or -M store=FOLDER", file=store,

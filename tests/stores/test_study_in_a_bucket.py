@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,30 @@ from tests.faults.killing import until
 __all__ = ["undisturbed"]  # a fixture
 
 
-def start(url: str, machine: Path, *, workers: int = 1) -> "subprocess.Popen[str]":
-    """The study's run in the bucket, on what might be a machine of its own: it has its own scratch."""
-    machine.mkdir(exist_ok=True)
-    command = [
-        sys.executable, "-m", "identity_em", "run", STUDY, "--store", url, "--out", "out", "--workers", str(workers),
-        "--json",
-    ]  # fmt: skip
-    environment = {**os.environ, "IDENTITY_EM_SCRATCH": str(machine / "scratch")}
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=machine, env=environment
-    )
+Start = Callable[[str], "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start(s3: str, tmp_path: Path) -> Iterator[Start]:
+    """Starts the study's run in the bucket on what might be a machine of its own: it has its own scratch."""
+    started = []
+
+    def run(machine: str) -> "subprocess.Popen[str]":
+        folder = tmp_path / machine
+        folder.mkdir(exist_ok=True)
+        command = [sys.executable, "-m", "identity_em", "run", STUDY, "--store", s3, "--out", "out", "--workers", "1"]
+        started.append(
+            subprocess.Popen(
+                [*command, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder,
+                env={**os.environ, "IDENTITY_EM_SCRATCH": str(folder / "scratch")},
+            )
+        )  # fmt: skip
+        return started[-1]
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
 
 
 def manifests(url: str) -> Mapping[str, float | None]:
@@ -54,10 +67,10 @@ def said(url: str, *command: str) -> "subprocess.CompletedProcess[str]":
 def test_two_machines_of_which_one_is_lost_make_everything_once_and_the_table_is_a_folders(
     undisturbed: Place,
     s3: str,
+    start: Start,
     tmp_path: Path,
 ) -> None:
-    first, second = tmp_path / "first", tmp_path / "second"
-    one, two = start(s3, first), start(s3, second)
+    one, two = start("first"), start("second")
     assert until(lambda: len(manifests(s3)) > 8, 240)
     two.kill()
     two.communicate()
@@ -65,19 +78,19 @@ def test_two_machines_of_which_one_is_lost_make_everything_once_and_the_table_is
     seen: dict[str, Any] = json.loads(said(s3, "status", STUDY, "--json").stdout)
     assert seen["there"] >= len(kept)
     assert len(seen["runs"]) == 1
-    two = start(s3, second)
+    two = start("second")
     sums = [ended(process)["artefacts"] for process in (one, two)]
     assert all(one["made"] + one["reused"] == 32 for one in sums)
     assert {name: manifests(s3)[name] for name in kept} == kept
     assert len(manifests(s3)) == 32
-    for machine in (first, second):
+    for machine in (tmp_path / "first", tmp_path / "second"):
         assert (machine / "out" / "table.parquet").read_bytes() == undisturbed.table.read_bytes()
     assert Bucket(s3).names("locks") == Bucket(s3).names("runs") == []
 
-    third, begun = tmp_path / "third", time.monotonic()
-    assert ended(start(s3, third))["artefacts"] == {"made": 0, "reused": 32, "failed": 0, "blocked": 0}
+    begun = time.monotonic()
+    assert ended(start("third"))["artefacts"] == {"made": 0, "reused": 32, "failed": 0, "blocked": 0}
     assert time.monotonic() - begun < 60
-    assert (third / "out" / "table.parquet").read_bytes() == undisturbed.table.read_bytes()
+    assert (tmp_path / "third" / "out" / "table.parquet").read_bytes() == undisturbed.table.read_bytes()
 
     swept = said(s3, "gc")
     assert "nothing was removed" in swept.stdout
