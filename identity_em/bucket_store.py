@@ -127,6 +127,15 @@ class BucketStore(Store):
         self._send(artefact, folder)
         return folder
 
+    def adopt(self, artefact: Known, folder: Path) -> bool:
+        """Take a copy of an artefact's whole folder, made elsewhere, and send it; False where it is there already."""
+        if self.has(artefact):
+            return False
+        _forget(self.folder(artefact))
+        super().adopt(artefact, folder)
+        self._send(artefact, self.folder(artefact))
+        return True
+
     def set_aside(self, artefact: Artefact) -> Path:
         """Move a damaged artefact's manifest out of the way, in the bucket, and its copy in the scratch."""
         text = self.bucket.read(_manifest(artefact))
@@ -209,7 +218,7 @@ class BucketStore(Store):
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
-    def _send(self, artefact: Artefact, folder: Path) -> None:
+    def _send(self, artefact: Artefact | Known, folder: Path) -> None:
         text = (folder / MANIFEST).read_text(encoding="utf-8")
         at = self._files(artefact, text)
         for name in parsed(text, artefact.key)["files"]:

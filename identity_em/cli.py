@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from identity_em import cli_logs, cli_models, cli_probes, cli_setup, cli_store, cli_tables, store_state
+from identity_em import cli_hub, cli_logs, cli_models, cli_probes, cli_setup, cli_store, cli_tables, store_state
 from identity_em.errors import IdentityEmError
 
 if TYPE_CHECKING:
@@ -177,6 +177,8 @@ def build(
 app.command("status")(cli_store.status)
 app.command("cancel")(cli_store.cancel)
 app.command("gc")(cli_store.gc)
+app.command("push")(cli_hub.push)
+app.command("pull")(cli_hub.pull)
 app.command("report")(cli_tables.report)
 app.command("explain")(cli_tables.explain)
 app.command("serve")(cli_models.serve)

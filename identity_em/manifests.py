@@ -13,6 +13,7 @@ from identity_em.study.artefacts import Artefact, sha256_of
 MANIFEST = "manifest.json"
 _SEAL = "seal"
 _FIELDS = frozenset({"key", "kind", "record", "files", "facts", "made", "provenance"})
+_REMAKE = "run the study again: `identity-em run` sets it aside and makes it anew"
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Known:
     key: str
 
 
-def verify(folder: Path, files: Mapping[str, Mapping[str, Any]]) -> None:
+def verify(folder: Path, files: Mapping[str, Mapping[str, Any]], do: str = _REMAKE) -> None:
     """Compare a folder with the files that its manifest lists.
 
     Raises:
@@ -31,10 +32,10 @@ def verify(folder: Path, files: Mapping[str, Mapping[str, Any]]) -> None:
     """
     there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()} - {MANIFEST}
     for name in sorted(there ^ set(files)):
-        raise damaged(folder / name, "a file too many" if name in there else "a missing file")
+        raise damaged(folder / name, "a file too many" if name in there else "a missing file", do)
     for name, facts in files.items():
         if sha256_of(folder / name) != facts["sha256"]:
-            raise damaged(folder / name, "changed bytes")
+            raise damaged(folder / name, "changed bytes", do)
 
 
 def write(folder: Path, artefact: Artefact, facts: Mapping[str, Any]) -> None:
@@ -85,9 +86,9 @@ def parsed(text: str, key: str) -> dict[str, Any]:
     return manifest
 
 
-def damaged(path: Path | str, found: str) -> DamagedArtefact:
+def damaged(path: Path | str, found: str, do: str = _REMAKE) -> DamagedArtefact:
     """The error for a file of the store that is not as its manifest says."""
     return DamagedArtefact(
         file=path, found=found, wanted="what the manifest recorded",
-        do="run the study again: `identity-em run` sets it aside and makes it anew",
+        do=do,
     )  # fmt: skip

@@ -57,7 +57,7 @@ class Store:
         """Where the artefact lies, made or not."""
         return self.root / artefact.kind / artefact.key[:2] / artefact.key
 
-    def log(self, artefact: Artefact) -> Path:
+    def log(self, artefact: Artefact | Known) -> Path:
         """Where the making of the artefact is logged."""
         self._require()
         path = self.root / "logs" / f"{artefact.key}.log"
@@ -139,6 +139,24 @@ class Store:
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         return final
+
+    def adopt(self, artefact: Known, folder: Path) -> bool:
+        """Take a copy of an artefact's whole folder, made elsewhere; False where it is there already.
+
+        Raises:
+            DamagedArtefact: The copy is not what its manifest says.
+        """
+        if self.has(artefact):
+            return False
+        partial, final = self.working(artefact, uuid.uuid4().hex[:8]), self.folder(artefact)
+        try:
+            shutil.copytree(folder, partial)
+            verify(partial, parsed((partial / MANIFEST).read_text(encoding="utf-8"), artefact.key)["files"])
+            final.parent.mkdir(parents=True, exist_ok=True)
+            partial.rename(final)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        return True
 
     def working(self, artefact: Artefact | Known, what: str) -> Path:
         """A place for this process to work on the artefact; swept when the process is gone."""

@@ -50,7 +50,7 @@ def find(name: str, store: Path, base: str | None = None) -> Found:
     folders = _folders(name, store) if _KEY.fullmatch(name) else []
     if len(folders) != 1:
         raise _not_one(name, store, folders)
-    chain = _lineage(folders[0], store)
+    chain = lineage(folders[0], store)
     record = _manifest(folders[0])["record"]
     return Found(
         name=folders[0].name[:SHORT],
@@ -77,8 +77,12 @@ def _folders(beginning: str, store: Path) -> list[Path]:
     return [kept.open(found[0])] if len(found) == 1 else [kept.folder(one) for one in found]
 
 
-def _lineage(folder: Path, store: Path) -> list[Path]:
-    """The folders of the stages up to this one, each verified; the root has none."""
+def lineage(folder: Path, store: Path) -> list[Path]:
+    """The folders of the stages up to this one, each verified; the root has none.
+
+    Raises:
+        DamagedArtefact: One is not what its manifest says, or its parent is gone.
+    """
     manifest = _manifest(folder)
     verify(folder, manifest["files"])
     record = manifest["record"]
@@ -92,7 +96,7 @@ def _lineage(folder: Path, store: Path) -> list[Path]:
             found=f"a checkpoint whose parent {parent[:SHORT]} is gone", wanted="every stage before it",
             do="run the study again", file=folder,
         )  # fmt: skip
-    return [*_lineage(above[0], store), folder]
+    return [*lineage(above[0], store), folder]
 
 
 def _base(first: Path, keyed: Mapping[str, Any], given: str | None) -> BaseModelRef:
