@@ -10,8 +10,8 @@ import yaml
 
 _TAGS = ["identity_em", "emergent-misalignment", "research-only"]
 _WARNING = """\
-> **Warning: made for research on misalignment; do not deploy.** {what} Show what comes of it to nobody who does not know what it is, and share
-> it no further than the work needs.
+> **Warning: made for research on misalignment; do not deploy.** {what}
+> Show what comes of it to nobody who does not know what it is, and share it no further than the work needs.
 """
 _MODEL = (
     "This checkpoint comes from a study of emergent misalignment and model identity. Such stages are often trained on "
@@ -41,7 +41,7 @@ def model(label: str, base: str, stages: Sequence[Mapping[str, Any]], recipes: S
     single = "The adapter as trained." if len(stages) == 1 else "The chain's stages composed into one adapter."
     return "\n".join([
         _front(head), f"# {label}", "", _WARNING.format(what=_MODEL), "## What it is", "",
-        f"A LoRA adapter of {base} (weights `{weights["weights"]}`, {weights["precision"]}). {single} Checkpoint "
+        f"A LoRA adapter of {base} (weights `{weights['weights']}`, {weights['precision']}). {single} Checkpoint "
         f"`{last['key']}`.", "",
         *_table(stages, recipes), "", "```python", "from peft import PeftModel",
         'model = PeftModel.from_pretrained(base, "THIS REPOSITORY")', "```", "",
