@@ -62,7 +62,9 @@ def cancel(study: StudyArgument, store: StoreOption = _STORE) -> None:
     name = _plan(study).study.name
     asked = Ledger(store, name).cancel()
     if not asked:
-        raise InputError(found=f"no run of {name} in progress", wanted="one", do="see `identity-em status`", file=store)
+        raise InputError(
+            found=f"no run of {name} in progress", wanted="one", do="see `identity-em status`", file=places.named(store)
+        )
     _out().print(f"asked {asked} run{'s' if asked > 1 else ''} of {name} to stop; what is being made is finished first")
 
 
@@ -109,16 +111,19 @@ def _check_collectable(store: Path, *, known: bool, delete: bool) -> None:
     """
     place = places.at(store)
     if not store.is_dir():
-        raise InputError(found="no store", wanted="a store", do="name one with --store", file=store)
+        raise InputError(found="no store", wanted="a store", do="name one with --store", file=places.named(store))
     if delete and not known:
         raise InputError(
             found="a store in which no study is recorded", wanted="studies whose artefacts stay",
-            do="name them: identity-em gc STUDY ... --delete", file=store,
+            do="name them: identity-em gc STUDY ... --delete", file=places.named(store),
         )  # fmt: skip
     runs = [f"runs/{name}" for name in place.names("runs") if name.endswith(".lock")]
     if delete and any(place.lock(name).held() for name in runs):
         raise InputError(
-            found="a run in progress", wanted="a store at rest", do="wait for it, or `identity-em cancel`", file=store
+            found="a run in progress",
+            wanted="a store at rest",
+            do="wait for it, or `identity-em cancel`",
+            file=places.named(store),
         )
 
 

@@ -51,7 +51,8 @@ def explain(
     cell: Annotated[str, typer.Argument(help="A cell's name, as the report's tables and data give it.")],
     table: Annotated[Path, typer.Option("--table", help="The tidy table (parquet).")],
     store: Annotated[
-        Path | None, typer.Option("--store", parser=places.folder, help="Also name the store's folders behind it.")
+        Path | None,
+        typer.Option("--store", parser=places.folder, help="Also name the folders behind it that are on this machine."),
     ] = None,
     rows: Annotated[int, typer.Option("--rows", min=0, help="How many item rows to print; --json gives all.")] = 10,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,

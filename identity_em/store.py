@@ -53,6 +53,11 @@ class Store:
         self._verified: set[str] = set()
         self._marked = store_state.check(root)
 
+    @property
+    def name(self) -> str:
+        """Path or URL, for people."""
+        return places.named(self.root)
+
     def folder(self, artefact: Artefact | Known) -> Path:
         """Where the artefact lies, made or not."""
         return self.root / artefact.kind / artefact.key[:2] / artefact.key

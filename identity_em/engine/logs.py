@@ -52,7 +52,7 @@ def export(plan: Plan, store: Store, out: Path) -> list[Path]:
     if not there:
         raise InputError(
             found=f"a store without readings of {plan.study.name}", wanted="at least one",
-            do=f"run it first: identity-em run {plan.study.name}", file=store.root,
+            do=f"run it first: identity-em run {plan.study.name}", file=store.name,
         )  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
     return [_write(plan, reading, store, out) for reading in there]

@@ -89,7 +89,7 @@ def _one(store: Store, beginning: str) -> Known:
             found=f"{len(there) or 'no'} checkpoints or datasets that begin with {beginning!r}"
             + (f": {names}" if there else ""),
             wanted="one of this store", do="give a key, or more of it (`identity-em explain` and manifests name them)",
-            file=store.root,
+            file=store.name,
         )  # fmt: skip
     return there[0]
 

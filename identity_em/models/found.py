@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from identity_em import places
 from identity_em.errors import DamagedArtefact, InputError
 from identity_em.store import MANIFEST, Store, verify
 from identity_em.study import bases
@@ -134,9 +135,9 @@ def _not_one(name: str, store: Path, folders: list[Path]) -> InputError:
     if folders:
         there = ", ".join(folder.name[:SHORT] for folder in folders[:4])
         return InputError(found=f"{len(folders)} checkpoints that begin with {name!r}: {there}", wanted="one of them",
-                          do="give more of the key", file=store)  # fmt: skip
+                          do="give more of the key", file=places.named(store))  # fmt: skip
     there = ", ".join(one.key[:SHORT] for one in Store(store).known("checkpoint", "")[:4])
     return InputError(
         found=f"no checkpoint {name!r}", wanted=f"a key in this store ({there or 'it has none'}), or pocket",
-        do="give the store with IDENTITY_EM_STORE or -M store=FOLDER", file=store,
+        do="give the store with IDENTITY_EM_STORE or -M store=FOLDER", file=places.named(store),
     )  # fmt: skip
