@@ -44,10 +44,12 @@ class Bucket:
 
     def add(self, name: str, text: str) -> bool:
         """Put a text where there is none yet; whether this did."""
+        if self.exists(name):  # asked as well: not every server heeds the condition
+            return False
         try:
             return self._put(name, text, "create")
         except (FileExistsError, StoreFailed):
-            if self.exists(name):  # not every version of every client says so in one way
+            if self.exists(name):  # and not every client says so in one way
                 return False
             raise
 
@@ -61,7 +63,7 @@ class Bucket:
 
     def names(self, folder: str) -> list[str]:
         """As `Place`."""
-        at = self._at(folder)
+        at = self._at(folder).rstrip("/")
         found: list[str] = self._ask(lambda: self._fs.ls(at, detail=False)) or []
         return sorted({one.rstrip("/").removeprefix(f"{at}/") for one in found} - {at, ""})
 
