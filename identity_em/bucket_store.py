@@ -26,6 +26,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from identity_em import places, store_state
 from identity_em.buckets import Bucket
 from identity_em.claims import Claim
@@ -100,7 +102,6 @@ class BucketStore(Store):
         if artefact.key not in self._verified:
             files = self.manifest(artefact)["files"]
             if not self._is_copy(artefact, folder):
-                _forget(folder)
                 self._fetch(artefact, files)
             self._verified.add(artefact.key)
         return folder
@@ -210,11 +211,10 @@ class BucketStore(Store):
                     raise damaged(self.bucket.where(at), "changed bytes")
             (partial / MANIFEST).write_text(self._text(artefact), encoding="utf-8")
             final.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                partial.rename(final)
-            except OSError:  # another process of this machine was quicker
+            with FileLock(self.root / "partial" / ".fetched"):  # another process may just have put it there
                 if not self._is_copy(artefact, final):
-                    raise
+                    _forget(final)
+                    partial.rename(final)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 

@@ -29,6 +29,8 @@ class Bucket:
         MissingEnvironment: Its package is not installed.
     """
 
+    pause = 2.0
+
     def __init__(self, url: str) -> None:
         self.url = url
         self._fs, self._path = _connect(url)

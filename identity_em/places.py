@@ -27,6 +27,10 @@ _URL = re.compile(r"[a-z][a-z0-9+.-]*://")
 class Place(Protocol):
     """Small texts by name (`folder/name`), each whole or absent."""
 
+    @property
+    def pause(self) -> float:
+        """Seconds to let pass before the same is asked again by who asks all the time."""
+
     def read(self, name: str) -> str | None:
         """A text; None where there is none."""
 
@@ -51,6 +55,8 @@ class Place(Protocol):
 
 class Folder:
     """A folder as a `Place`."""
+
+    pause = 0.0
 
     def __init__(self, root: Path) -> None:
         self._root = root

@@ -36,6 +36,7 @@ class Ledger:
         self._place, self._study = places.at(root), study
         self._folder, self._run = f"studies/{study}", f"runs/{study}.{uuid.uuid4().hex[:12]}"
         self._told: tuple[int, int] = (0, 0)
+        self._stopped, self._looked = False, -float("inf")
 
     @contextmanager
     def running(self, wanted: Iterable[str]) -> Iterator[None]:
@@ -57,7 +58,10 @@ class Ledger:
 
     def cancelled(self) -> bool:
         """Whether somebody asked this runner to stop."""
-        return self._place.exists(f"{self._run}.cancel")
+        if time.monotonic() - self._looked < self._place.pause:
+            return self._stopped
+        self._stopped, self._looked = self._place.exists(f"{self._run}.cancel"), time.monotonic()
+        return self._stopped
 
     def note(self, progress: Progress) -> None:
         """Keep what failed or is blocked, when that is news."""

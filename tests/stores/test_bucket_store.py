@@ -15,7 +15,7 @@ from identity_em import bucket_sweeping, places, store_state
 from identity_em.bucket_store import BucketStore
 from identity_em.buckets import Bucket
 from identity_em.errors import DamagedArtefact, InputError
-from identity_em.store import Store
+from identity_em.store import MANIFEST, Store
 from identity_em.study.artefacts import Dataset
 
 ONE = Dataset(recipe="narrow")
@@ -69,7 +69,7 @@ def test_what_one_machine_makes_another_reads(url: str, elsewhere: Elsewhere) ->
     assert not theirs.folder(ONE).exists()
     assert (theirs.open(ONE) / "sub" / "more").read_text() == "more"
     assert theirs.open(ONE) != folder
-    assert list((theirs.root / "partial").iterdir()) == []
+    assert [p.name for p in (theirs.root / "partial").iterdir()] in ([], [".fetched"])
 
 
 def test_an_artefact_is_absent_until_its_manifest_which_is_put_last(
@@ -143,6 +143,28 @@ def test_a_copy_that_was_damaged_here_is_fetched_anew(url: str, elsewhere: Elsew
     (store.write(ONE, fill) / "rows.jsonl").write_text("raw\n")
     again = Store(store.root)
     assert (again.open(ONE) / "rows.jsonl").read_text() == "row\n"
+
+
+def test_workers_of_one_machine_that_fetch_at_once_take_nothing_from_each_other(url: str, elsewhere: Elsewhere) -> None:
+    elsewhere(url).write(ONE, fill)
+    root, start, read = elsewhere(url).root, threading.Barrier(8), []
+    bad = Store(root).folder(ONE)
+    bad.mkdir(parents=True)
+    (bad / MANIFEST).write_text("{}")
+
+    def work() -> None:
+        store = Store(root)
+        start.wait()
+        for _ in range(20):
+            store._verified.clear()
+            read.append((store.open(ONE) / "rows.jsonl").read_text())
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert read == ["row\n"] * 160
 
 
 def test_a_scratch_that_is_gone_loses_nothing(url: str, elsewhere: Elsewhere) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from identity_em import places
 from identity_em.bucket_store import BucketStore
+from identity_em.buckets import Bucket
 from identity_em.engine.ledger import Ledger, wanted
 from identity_em.errors import InputError, MissingEnvironment, StoreFailed
 from identity_em.store import Store
@@ -33,7 +34,8 @@ def test_a_text_is_there_once_written_and_gone_once_removed(root: Path) -> None:
     assert place.where("x") in (f"{root}/x", f"{places.named(root)}/x")
 
 
-def test_a_run_is_seen_and_stopped_from_elsewhere(root: Path) -> None:
+def test_a_run_is_seen_and_stopped_from_elsewhere(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Bucket, "pause", 0.0)
     ours = Ledger(root, "s.1")
     assert ours.runners() == []
     with ours.running(["k1", "k2"]):
@@ -46,6 +48,15 @@ def test_a_run_is_seen_and_stopped_from_elsewhere(root: Path) -> None:
     assert Ledger(root, "s.1").runners() == []
     assert wanted(root) == {"s.1": {"k1", "k2"}}
     assert wanted(root, but=["s.1"]) == {}
+
+
+def test_a_runner_that_asks_all_the_time_whether_to_stop_asks_a_bucket_now_and_then(
+    memory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger, asked = Ledger(places.folder(memory), "s"), []
+    monkeypatch.setattr(Bucket, "exists", lambda *_: bool(asked.append(1)))
+    assert not any(ledger.cancelled() for _ in range(100))
+    assert len(asked) == 1
 
 
 def test_a_lock_has_one_owner_until_it_is_given_back(root: Path) -> None:
