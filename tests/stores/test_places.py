@@ -119,3 +119,26 @@ def test_a_bucket_that_is_not_there_or_cannot_be_reached_is_said_in_a_line(
     monkeypatch.setattr(store.bucket._fs, "cat_file", down)
     with pytest.raises(StoreFailed, match="cannot be read or written: ConnectionError: refused"):
         Store(store.root)
+
+
+def test_a_budget_is_refused_where_nothing_counts_for_all_who_spend(memory: str, tmp_path: Path) -> None:
+    from identity_em.engine.means import Means
+    from identity_em.engine.study import run_study
+    from identity_em.study.plan import find, plan
+
+    with pytest.raises(InputError, match="leave out --budget"):
+        run_study(
+            plan(find("pocket-mini")), places.folder(memory), tmp_path / "out", 1, lambda _: None, Means(budget=1.0)
+        )
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_bucket_s_checkpoint_is_found_by_the_beginning_of_its_key(memory: str) -> None:
+    from identity_em.manifests import Known
+    from identity_em.study.artefacts import Dataset
+
+    store, one = Store(places.folder(memory)), Dataset(recipe="narrow")
+    store.write(one, lambda folder: {"facts": (folder / "rows.jsonl").write_text("row\n")})
+    assert store.known("dataset", one.key[:6]) == [Known("dataset", one.key)]
+    assert store.known("dataset", "zz") == store.known("checkpoint", "") == []
+    assert store.manifest(Known("dataset", one.key))["facts"] == 4

@@ -96,3 +96,9 @@ def test_two_machines_of_which_one_is_lost_make_everything_once_and_the_table_is
     assert "nothing was removed" in swept.stdout
     assert said(s3, "cancel", STUDY).returncode == 2
     assert said(s3, "status", STUDY, "--verify").returncode == 0
+
+    bucket = Bucket(s3)
+    scores = next(name for name in bucket.sizes() if name.endswith("scores.jsonl"))
+    bucket.write(scores, (bucket.read(scores) or "").replace("0", "1", 1))
+    assert ended(start("fourth"))["artefacts"]["made"] == 1
+    assert (tmp_path / "fourth" / "out" / "table.parquet").read_bytes() == undisturbed.table.read_bytes()
