@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from identity_em.claims import Claim
 
 _EXTRAS: Final = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
+# For so many seconds an object store that fails is asked again, the first time after so many.
+_PATIENCE, _FIRST_WAIT = 60.0, 0.5
 _Answer = TypeVar("_Answer")
 
 
@@ -33,6 +36,7 @@ class Bucket:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self._answered = False
         self._fs, self._path = _connect(url)
 
     def read(self, name: str) -> str | None:
@@ -112,18 +116,29 @@ class Bucket:
     def _ask(self, do: Callable[[], _Answer]) -> _Answer | None:
         """What the object store answers; None where it has no such object.
 
+        One that has answered before and fails now is asked again for a while: a network that is gone for a moment must
+        not cost a training.
+
         Raises:
             FileExistsError: It has one where none may be.
             StoreFailed: Anything else: each client has its own tree of errors, and most are no OSError.
         """
-        try:
-            return do()
-        except FileNotFoundError:
-            return None
-        except FileExistsError:
-            raise
-        except Exception as error:
-            raise self._failed(" ".join(f"{type(error).__name__}: {error}".split())[:200]) from error
+        end, wait = time.monotonic() + (_PATIENCE if self._answered else 0.0), _FIRST_WAIT
+        while True:
+            try:
+                answer: _Answer | None = do()
+            except FileNotFoundError:
+                answer = None
+            except FileExistsError:
+                raise
+            except Exception as error:
+                if isinstance(error, PermissionError) or time.monotonic() + wait > end:
+                    raise self._failed(" ".join(f"{type(error).__name__}: {error}".split())[:200]) from error
+                time.sleep(wait)
+                wait = min(2 * wait, 8.0)
+                continue
+            self._answered = True
+            return answer
 
     def _failed(self, why: str) -> StoreFailed:
         return StoreFailed(

@@ -142,3 +142,27 @@ def test_a_bucket_s_checkpoint_is_found_by_the_beginning_of_its_key(memory: str)
     assert store.known("dataset", one.key[:6]) == [Known("dataset", one.key)]
     assert store.known("dataset", "zz") == store.known("checkpoint", "") == []
     assert store.manifest(Known("dataset", one.key))["facts"] == 4
+
+
+def test_a_bucket_that_is_gone_for_a_moment_is_asked_again_and_one_that_stays_away_is_said(
+    memory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from identity_em import buckets
+
+    monkeypatch.setattr(buckets, "_FIRST_WAIT", 0.01)
+    bucket = Bucket(memory)
+    bucket.write("a/b", "x")
+    away = iter([True, True, False])
+    read = bucket._fs.cat_file
+
+    def sometimes(path: str) -> bytes:
+        if next(away):
+            raise ConnectionError("reset")
+        return bytes(read(path))
+
+    monkeypatch.setattr(bucket._fs, "cat_file", sometimes)
+    assert bucket.read("a/b") == "x"
+    away = iter([True] * 1000)
+    monkeypatch.setattr(buckets, "_PATIENCE", 0.2)
+    with pytest.raises(StoreFailed, match="ConnectionError: reset"):
+        bucket.read("a/b")
