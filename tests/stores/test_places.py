@@ -128,7 +128,7 @@ def test_a_budget_is_refused_where_nothing_counts_for_all_who_spend(memory: str,
 
     with pytest.raises(InputError, match="leave out --budget"):
         run_study(
-            plan(find("pocket-mini")), places.folder(memory), tmp_path / "out", 1, lambda _: None, Means(budget=1.0)
+            plan(find("pocket-mini")), places.folder(memory), tmp_path / "out", lambda _: None, means=Means(budget=1.0)
         )
     assert not (tmp_path / "out").exists()
 
