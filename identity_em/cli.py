@@ -31,15 +31,15 @@ setup_app = typer.Typer(help="Prepare what studies need.", no_args_is_help=True)
 app.add_typer(setup_app, name="setup")
 app.add_typer(cli_tables.import_app, name="import")
 
-StudyArgument = Annotated[str, typer.Argument(help="A study file (YAML), or the name of a preset such as `pocket`.")]
+StudyArgument = cli_store.StudyArgument
 StoreOption = cli_store.StoreOption
+JsonOption = cli_store.JsonOption
 OutOption = Annotated[Path | None, typer.Option("--out", help="Where table and report go [default: results/STUDY].")]
 WorkersOption = Annotated[
     int | None,
     typer.Option("--workers", min=1, help="Worker processes [default: one a GPU, else one a core, up to 4]."),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors and the report's path.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 _STORE = Path("store")
 
 

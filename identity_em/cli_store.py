@@ -6,6 +6,8 @@ A part of the command line like cli.py, which adds them to its own: they parse, 
 import json
 import sys
 from collections import Counter
+from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +21,7 @@ from identity_em.errors import DamagedArtefact, InputError
 if TYPE_CHECKING:
     from identity_em.store import Store
     from identity_em.study.plan import Plan
+    from identity_em.sweeping import Litter
 
 StudyArgument = Annotated[str, typer.Argument(help="A study file (YAML), or the name of a preset such as `pocket`.")]
 StoreOption = Annotated[
@@ -82,49 +85,49 @@ def gc(
 
     Store(store)
     now = [_plan(study) for study in studies or []]
-    recorded = ledger.wanted(store, but=[plan.study.name for plan in now])
-    keep = set().union(*recorded.values(), *({a.key for a in plan.artefacts} for plan in now))
-    _check_collectable(store, known=bool(recorded or now), delete=delete)
+    _check_collectable(store, known=bool(now), delete=delete)
     swept = sweeping if places.bucket(store) is None else bucket_sweeping
-    found = swept.find(store, keep)
+    with ledger.collecting(store) if delete else nullcontext():
+        recorded = ledger.wanted(store, but=[plan.study.name for plan in now])
+        found = swept.find(store, set().union(*recorded.values(), *({a.key for a in plan.artefacts} for plan in now)))
+        _count(found)
+        names = ", ".join(sorted({*recorded, *(plan.study.name for plan in now)})) or "no study"
+        if delete:
+            _out().print(f"removed {swept.remove(found) / 1e6:,.1f} MB; kept what {names} want", highlight=False)
+    if not delete:
+        _out().print(
+            f"{sum(one.bytes for one in found) / 1e6:,.1f} MB would go and nothing was removed (--delete removes it); "
+            f"kept is what these studies want: {names}", highlight=False, soft_wrap=True,
+        )  # fmt: skip
+
+
+def _count(found: "Sequence[Litter]") -> None:
     size, count = Counter[str](), Counter[str]()
     for one in found:
         size[one.what] += one.bytes
         count[one.what] += 1
     for what, number in count.items():
         _out().print(f"{what:11} {number:8,}   {size[what] / 1e6:12,.1f} MB", highlight=False)
-    names = ", ".join(sorted({*recorded, *(plan.study.name for plan in now)})) or "no study"
-    if delete:
-        _out().print(f"removed {swept.remove(found) / 1e6:,.1f} MB; kept what {names} want", highlight=False)
-    else:
-        _out().print(
-            f"{sum(size.values()) / 1e6:,.1f} MB would go and nothing was removed (--delete removes it); "
-            f"kept is what these studies want: {names}", highlight=False, soft_wrap=True,
-        )  # fmt: skip
 
 
 def _check_collectable(store: Path, *, known: bool, delete: bool) -> None:
-    """Nothing is deleted from a store of which nothing is known, or while something is made in it.
+    """Nothing is deleted from a store of which nothing is known.
+
+    Args:
+        known: Whether studies were named whose artefacts stay.
 
     Raises:
-        InputError: Either.
+        InputError: Nothing is, or there is no store.
     """
-    place = places.at(store)
+    from identity_em.engine import ledger
+
     if not store.is_dir():
         raise InputError(found="no store", wanted="a store", do="name one with --store", file=places.named(store))
-    if delete and not known:
+    if delete and not (known or ledger.wanted(store)):
         raise InputError(
             found="a store in which no study is recorded", wanted="studies whose artefacts stay",
             do="name them: identity-em gc STUDY ... --delete", file=places.named(store),
         )  # fmt: skip
-    runs = [f"runs/{name}" for name in place.names("runs") if name.endswith(".lock")]
-    if delete and any(place.lock(name).held() for name in runs):
-        raise InputError(
-            found="a run in progress",
-            wanted="a store at rest",
-            do="wait for it, or `identity-em cancel`",
-            file=places.named(store),
-        )
 
 
 def _verify(plan: "Plan", store: "Store") -> None:

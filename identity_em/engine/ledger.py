@@ -6,6 +6,7 @@ Layout::
     STORE/studies/NAME/failed.json   what the last run could not make, and why
     STORE/runs/NAME.ID.lock          a runner, with its heartbeat
     STORE/runs/NAME.ID.cancel        asks that runner to stop
+    STORE/locks/gc.lock              `identity-em gc --delete` is at work; runs wait with their first step
 """
 
 import hashlib
@@ -19,9 +20,10 @@ from typing import Any
 
 from identity_em import places
 from identity_em.engine.run import Progress
-from identity_em.errors import DamagedArtefact
+from identity_em.errors import DamagedArtefact, InputError
 
 _FAILED = "failed.json"
+_GC, _PAUSE = "locks/gc.lock", 0.25
 
 
 class Ledger:
@@ -52,6 +54,9 @@ class Ledger:
         lock.acquire()
         try:
             with lock:
+                # Each raises its flag before it looks for the other's, so never both go on.
+                while self._place.lock(_GC).held():
+                    time.sleep(max(_PAUSE, self._place.pause))
                 yield
         finally:
             self._place.remove(f"{self._run}.cancel")
@@ -115,6 +120,31 @@ def wanted(root: Path, *, but: Iterable[str] = ()) -> dict[str, set[str]]:
             if name.endswith(".json") and name != _FAILED:
                 found.setdefault(study, set()).update(_read(place, f"studies/{study}/{name}")["keys"])
     return found
+
+
+@contextmanager
+def collecting(root: Path) -> Iterator[None]:
+    """Nothing is made in the store until the block ends.
+
+    Raises:
+        InputError: A run is in progress, or another gc.
+    """
+    place = places.at(root)
+    flag = place.lock(_GC)
+    if not flag.acquire():
+        raise _at_work(root, "another gc")
+    with flag:
+        runs = [f"runs/{name}" for name in place.names("runs") if name.endswith(".lock")]
+        if any(place.lock(name).held() for name in runs):
+            raise _at_work(root, "a run")
+        yield
+
+
+def _at_work(root: Path, who: str) -> InputError:
+    return InputError(
+        found=f"{who} in progress", wanted="a store at rest", do="wait for it, or `identity-em cancel`",
+        file=places.named(root),
+    )  # fmt: skip
 
 
 def _read(place: places.Place, name: str) -> dict[str, Any]:

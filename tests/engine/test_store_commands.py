@@ -1,6 +1,7 @@
 """Status, cancel, retry and gc: what a store knows of its studies, and what may go."""
 
 import json
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,34 @@ def test_gc_touches_nothing_that_is_being_made(tmp_path: Path, mini: Plan) -> No
     working.mkdir(parents=True)
     assert {one.path for one in sweeping.find(tmp_path, {a.key for a in mini.artefacts})} == set()
     lock.release()
+
+
+def test_a_run_that_begins_while_gc_deletes_waits_for_its_end(tmp_path: Path, mini: Plan) -> None:
+    full(tmp_path, mini)
+    begun = threading.Event()
+
+    def begin() -> None:
+        with Ledger(tmp_path, "another").running([]):
+            begun.set()
+
+    with ledger.collecting(tmp_path):
+        runner = threading.Thread(target=begin)
+        runner.start()
+        assert not begun.wait(1.0)
+    assert begun.wait(5.0)
+    runner.join()
+
+
+def test_a_run_that_is_there_first_is_seen_by_gc(tmp_path: Path, mini: Plan) -> None:
+    full(tmp_path, mini)
+    with (
+        Ledger(tmp_path, "another").running([]),
+        pytest.raises(InputError, match="a run in progress"),
+        ledger.collecting(tmp_path),
+    ):
+        raise AssertionError("deleted while something ran")
+    with ledger.collecting(tmp_path), pytest.raises(InputError, match="another gc"), ledger.collecting(tmp_path):
+        pass
 
 
 def test_gc_of_a_store_that_knows_no_study_removes_nothing(tmp_path: Path) -> None:
