@@ -2,16 +2,14 @@
 
 import json
 import logging
-import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from identity_em.analysis.table import read
-from identity_em.engine import hosting, outcomes, till
+from identity_em.engine import hosting, till
 from identity_em.engine import study as engine
 from identity_em.engine.means import Hosts, Means
 from identity_em.errors import IdentityEmError
@@ -181,51 +179,6 @@ def test_a_batch_that_a_killed_process_left_is_picked_up(
     pd.testing.assert_frame_equal(ours.drop(columns="study"), theirs.drop(columns="study"))
     spent = [read(tmp_path / f"{name}.parquet")[1].spent["answers"] for name in ("one", "two")]
     assert spent[1] == pytest.approx(spent[0] / 2, rel=0.01)
-
-
-def test_two_runners_on_one_store_make_one_job_a_stage(api: ApiServer, tmp_path: Path) -> None:
-    api.tuning._hold = 0.3
-    file, ended = hosted.written(tmp_path), []
-
-    def one() -> None:
-        ended.append(hosted.ran(file, tmp_path / "store", table=False).failed)
-
-    threads = [threading.Thread(target=one) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert ended == [{}, {}]
-    assert (len(api.state.files), len(api.state.jobs)) == (2, 2)
-
-
-def test_of_runners_with_stores_of_their_own_the_younger_job_is_cancelled_and_told(
-    api: ApiServer, tmp_path: Path
-) -> None:
-    api.tuning._hold = 1.0
-    meeting = threading.Barrier(2, timeout=5)
-
-    def together(side: str, request: str) -> None:
-        if (side, request) == ("before", "POST /v1/fine_tuning/jobs"):
-            with suppress(threading.BrokenBarrierError):
-                meeting.wait()
-
-    api.watch = together
-    file, told = hosted.written(tmp_path, arms=[[], ["em"]], contrasts={}), {}
-
-    def one(name: str) -> None:
-        progress = hosted.ran(file, tmp_path / name, table=False)
-        assert not progress.failed
-        told[name] = outcomes.lines(planning.plan(file), Store(tmp_path / name), progress.made)
-
-    threads = [threading.Thread(target=one, args=(name,)) for name in ("one", "two")]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(job["status"] for job in api.state.jobs.values()) == ["cancelled", "succeeded"]
-    (line,) = {line for lines in told.values() for line in lines}
-    assert "was cancelled" in line
 
 
 @pytest.mark.parametrize("at", ["POST /v1/files", "POST /v1/fine_tuning/jobs"])
