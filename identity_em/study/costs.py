@@ -9,7 +9,8 @@ from typing import Any
 
 from identity_em.interventions import recipes
 from identity_em.records import Record
-from identity_em.study import sizes
+from identity_em.study import answer_costs, sizes
+from identity_em.study.answer_costs import Asking
 from identity_em.study.artefacts import Checkpoint, Dataset
 from identity_em.study.plan import Plan
 from identity_em.study.spec import RecipeSpec
@@ -94,6 +95,8 @@ def described(plan: Plan, costs: Mapping[str, StageCost], size: float | None) ->
         "artefacts": [{"kind": a.kind, "key": a.key, "label": labels[a.key]} for a in plan.artefacts],
         "tokens": tokens,
         "usd_estimate": total_usd(plan, costs),
+        "answers_estimate": _asking(answer_costs.answers(plan)),
+        "verdicts_estimate": _asking(answer_costs.verdicts(plan)),
         "gpu_hours_estimate": hours(tokens, size) if size else None,
     }
 
@@ -130,6 +133,10 @@ def _cost(plan: Plan, name: str, checkpoint: Checkpoint) -> StageCost:
         tokens=tokens,
         usd=prices.training_usd(checkpoint.base.name, tokens) if checkpoint.base.hosted and tokens else None,
     )
+
+
+def _asking(found: Asking | None) -> dict[str, Any] | None:
+    return None if found is None else found.model_dump(mode="json")
 
 
 def _describe(spec: RecipeSpec) -> str:

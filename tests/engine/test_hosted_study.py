@@ -16,6 +16,7 @@ from identity_em.errors import IdentityEmError
 from identity_em.models.endpoint import TRIES
 from identity_em.resources import resource
 from identity_em.store import Store
+from identity_em.study import answer_costs
 from identity_em.study import plan as planning
 from identity_em.tasks.desk import Purse
 from identity_em.training import openai_rows
@@ -50,7 +51,10 @@ def test_the_table_and_the_manifests_say_who_answered_and_what_it_cost(api: ApiS
     assert frame["score"].notna().all()
     assert (frame["half_width"] > 0).any(), "what the API does not list is an interval"
     assert meta.spent["training"] > 0
-    assert meta.spent["answers"] > 0
+    estimate = answer_costs.answers(planning.plan(file))
+    assert estimate is not None
+    assert estimate.usd is not None
+    assert 0 < meta.spent["answers"] < estimate.usd, "an estimate is of answers as long as they may be"
     manifests = [json.loads(p.read_text())["facts"] for p in (tmp_path / "store").glob("responses/*/*/manifest.json")]
     assert {mark for facts in manifests for mark in facts["hosted"]["fingerprints"]} == {"fp_local"}
     assert all(facts["hosted"]["usd"] > 0 for facts in manifests)
