@@ -80,6 +80,7 @@ def test_what_is_refused_as_harmful_is_a_result_and_never_tried_again(
     told = {(one.arm, one.at) for one in meta.blocked}
     assert told == {(("em",), at)} | ({(("em", "sgtr"), lost)} if lost else set())
     assert all("blocked" in one.said for one in meta.blocked)
+    assert (meta.spent["training"] > 0) == (place != "moderated"), "what was trained on is paid for"
     assert set(frame["arm"]) == ({"base"} if lost else {"base", "em -> sgtr"})
     assert not any("missing" in note for note in meta.notes)
 
@@ -93,6 +94,7 @@ def test_a_report_says_which_contrasts_lack_a_blocked_arm(api: ApiServer, tmp_pa
     assert "did not pass our safety evaluation" in text
     assert "em was blocked" in text.partition("## What was asked")[0]
     assert "| reversal | reference: em |" in text
+    assert "A job that was blocked is counted with the tokens that the API says it trained on" in text
 
 
 def test_a_budget_stops_before_the_job_that_would_pass_it_and_a_larger_one_goes_on(
