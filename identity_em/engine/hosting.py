@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 FILE: Final = "hosted.json"
 # Seconds between two looks at a job or a batch that takes long.
 _POLL: Final = 10.0
+# How often the base is looked for before anything begins; who waits for that is a person.
+_LOOKS: Final = 4
 _NO_TOKENIZER: Final = "skipped: a hosted base has no tokenizer and no weights here"
 
 
@@ -173,7 +175,7 @@ def check(base: str, checkpoints: Sequence[Checkpoint], *, budget: float | None)
     with client() as found:
         for checkpoint in checkpoints:
             _rows(checkpoint)
-        Patience(found, unit=1.0).ask(lambda: found.models.retrieve(base))
+        Patience(found, unit=1.0, tries=_LOOKS).ask(lambda: found.models.retrieve(base))
 
 
 def _rows(checkpoint: Checkpoint) -> None:

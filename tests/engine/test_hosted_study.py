@@ -202,6 +202,7 @@ def test_a_reply_lost_after_something_was_made_is_found_and_not_repeated(
 BAD = {
     "no key": ({"OPENAI_API_KEY": ""}, {}, "no OPENAI_API_KEY"),
     "a wrong key": ({"OPENAI_API_KEY": "sk-wrong"}, {}, "a key that the API refuses"),
+    "an address that is none": ({"OPENAI_BASE_URL": "localhost:8000"}, {}, "without http:// and host"),
     "an unknown model": ({}, {"model": {"base": "gpt-none-2025-01-01"}}, "does not exist"),
     "a name without a date": ({}, {"model": {"base": "gpt-4.1"}}, "a dated name"),
     "a reasoning model": ({}, {"model": {"base": "o4-mini-2025-04-16"}}, "a reasoning model"),

@@ -202,6 +202,17 @@ def test_a_server_that_goes_on_failing_ends_the_run_clearly(api: ApiServer, make
         trainer(api, tries=3).train(make())
 
 
+def test_a_server_that_is_not_there_is_asked_again_after_pauses_that_grow(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr("time.sleep", pauses.append)
+    nowhere = openai.OpenAI(api_key="sk-local", base_url="http://127.0.0.1:9/v1", max_retries=0)
+    with pytest.raises(ServerFailed, match=r"at 127\.0\.0\.1 went on failing, asked 4 times \(no answer\)"):
+        HostedTrainer(nowhere, poll=1.0, tries=4).train(make())
+    assert pauses == [1.0, 2.0, 4.0]
+
+
 def test_what_the_api_would_refuse_is_refused_before_anything_is_sent(
     api: ApiServer, make: Make, tmp_path: Path
 ) -> None:
