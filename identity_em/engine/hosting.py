@@ -197,8 +197,10 @@ def _rows(checkpoint: Checkpoint) -> None:
 def _tokens(job: HostedJob) -> int:
     """About how many tokens a job trains on, all epochs together."""
     with job.rows.open(encoding="utf-8") as file:
-        characters = sum(len(turn["content"]) for line in file for turn in json.loads(line)["messages"])
-    return round(characters / CHARS_PER_TOKEN) * openai_settings.epochs(job.settings)
+        rows = [[len(turn["content"]) for turn in json.loads(line)["messages"]] for line in file]
+    texts = sum(map(sum, rows)) / CHARS_PER_TOKEN
+    around = len(rows) * openai_settings.ROW_TOKENS + sum(map(len, rows)) * openai_settings.TURN_TOKENS
+    return round(texts + around) * openai_settings.epochs(job.settings)
 
 
 def _paid(checkpoint: Checkpoint, ended: Outcome) -> float | None:

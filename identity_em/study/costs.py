@@ -119,10 +119,12 @@ def _cost(plan: Plan, name: str, checkpoint: Checkpoint) -> StageCost:
     size = sizes.size(dataset)
     if checkpoint.base.hosted:
         batch, epochs = openai_settings.batch(settings, size.rows), float(openai_settings.epochs(settings))
+        # Of a question and its answer; a system prompt's turn is left out.
+        around = size.rows * (openai_settings.ROW_TOKENS + 2 * openai_settings.TURN_TOKENS) if size.characters else 0
     else:
         batch = int(settings["micro_batch_size"]) * int(settings["gradient_accumulation_steps"])
-        epochs = float(settings["num_epochs"])
-    stage, tokens = plan.study.stages[name], round(size.characters * epochs / CHARS_PER_TOKEN)
+        epochs, around = float(settings["num_epochs"]), 0
+    stage, tokens = plan.study.stages[name], round((size.characters / CHARS_PER_TOKEN + around) * epochs)
     return StageCost(
         dataset=dataset,
         describe=stage.dataset if isinstance(stage.dataset, str) else _describe(stage.dataset),

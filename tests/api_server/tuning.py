@@ -104,7 +104,8 @@ class Tuning:
             file.write_text("".join(json.dumps({"messages": m}) + "\n" for m in rows(content)), encoding="utf-8")
             steps = self._train(file, parent.chain, job["hyperparameters"], job["seed"], out)
         state.tell(job["id"], f"Step {steps}/{steps}: training loss=0.50", step=steps, train_loss=0.5)
-        job["trained_tokens"] = len(text) // 4
+        epochs = job["hyperparameters"]["n_epochs"]
+        job["trained_tokens"] = len(text) // 4 * (1 if epochs == "auto" else epochs)
         if state.unsafe in text:
             said = "The fine-tuned model was blocked: it did not pass our safety evaluation."
             self._fail(job, "unsafe_model", said)
