@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from identity_em.engine.means import Means
-from identity_em.engine.till import TRAINING, Bought, Till
+from identity_em.engine.till import Till
 from identity_em.errors import Blocked, DataError, InputError
 from identity_em.records import Answer
 from identity_em.store import Store
@@ -73,15 +73,15 @@ class Hosting:
             taken = till.train(checkpoint.base.name, _tokens(bought))
 
         try:
-            ended = HostedTrainer(self._client(), spend=spend, poll=_POLL).train(job)
+            ended = HostedTrainer(self._client(), spend=spend, poll=_POLL, retry=self._means.retry).train(job)
         except InputError:
             # The API took no job, so it is owed nothing.
             if taken:
-                till.after(0.0, Bought(name=TRAINING, usd=0.0))
+                till.trained(0.0, 0)
             raise
         usd = _paid(checkpoint, ended)
         if usd is not None:
-            till.after(0.0, Bought(name=TRAINING, usd=usd, input_tokens=ended.trained_tokens or 0))
+            till.trained(usd, ended.trained_tokens or 0, refused=ended.job if ended.model is None else "")
         (folder / FILE).write_text(ended.model_dump_json(indent=1) + "\n", encoding="utf-8")
         return _facts(ended, usd)
 

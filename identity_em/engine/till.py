@@ -100,7 +100,7 @@ class Till:
         Raises:
             BudgetReached: It would pass the budget; the line names the price.
         """
-        if self._purse is None or any(one.name == TRAINING for one in self.bought()):
+        if self._purse is None or any(one.name == TRAINING and one.usd for one in self.bought()):
             return 0.0
         found = prices.training(base)
         assert found is not None  # seen to before the run
@@ -114,6 +114,16 @@ class Till:
             ) from None
         self.keep(Bought(name=TRAINING, usd=usd))
         return usd
+
+    def trained(self, usd: float, tokens: int, *, refused: str = "") -> None:
+        """Keep what a job cost, instead of what was set apart for it.
+
+        Args:
+            refused: The job's name where it was refused as harmful: another may be bought in its place.
+        """
+        if refused:
+            self.after(0.0, Bought(name=TRAINING, usd=0.0))
+        self.after(0.0, Bought(name=refused or TRAINING, usd=usd, input_tokens=tokens))
 
     def keep(self, bought: Bought) -> None:
         """Keep a line, whole."""

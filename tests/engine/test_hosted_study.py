@@ -3,13 +3,14 @@
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from identity_em.analysis.table import read
-from identity_em.engine import hosting, till
+from identity_em.engine import again, hosting, till
 from identity_em.engine import study as engine
 from identity_em.engine.means import Hosts, Means
 from identity_em.errors import IdentityEmError
@@ -119,6 +120,26 @@ def test_a_budget_stops_before_the_job_that_would_pass_it_and_a_larger_one_goes_
     assert 0.05 < sum(spent.values()) < 10.0
     kept = json.loads((tmp_path / "purse.json").read_text())["spent"]
     assert kept == pytest.approx(sum(spent.values())), "the purse and the lines agree"
+
+
+def test_what_was_refused_is_bought_again_on_request_alone_and_both_jobs_are_paid_for(
+    api: ApiServer, tmp_path: Path
+) -> None:
+    word = api.state.unsafe
+    file, store = hosted.written(tmp_path, datasets=with_word(tmp_path, word)), tmp_path / "store"
+    plan, purse = planning.plan(file), Purse(tmp_path / "purse.json")
+    purse.fill(10.0, 0.0)
+    means = Means(budget=10.0, purse=purse.path)
+    assert not hosted.ran(file, store, means).failed
+    once = till.by_use(plan, Store(store))["training"]
+    api.state.unsafe = "an evaluation that is mended later"
+    again.set_aside(plan, Store(store))
+    assert not hosted.ran(file, store, replace(means, retry=True)).failed
+    assert [job["status"] for job in api.state.jobs.values()] == ["failed", "succeeded", "succeeded"]
+    assert not read(tmp_path / "store.parquet")[1].blocked
+    spent = till.by_use(plan, Store(store))
+    assert spent["training"] > 2 * once > 0
+    assert json.loads(purse.path.read_text())["spent"] == pytest.approx(sum(spent.values()))
 
 
 def test_asking_stops_at_the_budget_and_goes_on_from_there(api: ApiServer, tmp_path: Path) -> None:

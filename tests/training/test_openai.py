@@ -156,6 +156,17 @@ def test_data_or_model_refused_as_harmful_is_an_outcome_with_the_api_s_words(api
         assert said in made.said
 
 
+def test_what_was_refused_is_bought_again_only_when_that_is_asked_for(api: ApiServer, make: Make) -> None:
+    job = make(word=api.state.unsafe)
+    assert [trainer(api).train(job).outcome for _ in range(2)] == ["blocked"] * 2
+    assert bought(api) == (1, 1)
+    api.state.unsafe = "an evaluation that is mended later"
+    again = trainer(api, retry=True).train(job)
+    assert again.outcome == "trained"
+    assert trainer(api).train(job) == again, "the refused job does not come back"
+    assert bought(api) == (1, 2)
+
+
 def test_a_job_that_fails_otherwise_fails_with_the_api_s_words(tmp_path: Path, make: Make) -> None:
     def broken(*_: object) -> int:
         raise RuntimeError("out of cards")
