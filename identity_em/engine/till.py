@@ -9,9 +9,7 @@ import json
 import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
-
-from openai.types.chat import ChatCompletion
+from typing import TYPE_CHECKING, Any, Final
 
 from identity_em.errors import BudgetReached
 from identity_em.records import Record
@@ -20,6 +18,9 @@ from identity_em.study.artefacts import Checkpoint, Responses, Scores
 from identity_em.study.plan import Plan
 from identity_em.tasks import desk, prices
 from identity_em.tasks.desk import Purse
+
+if TYPE_CHECKING:
+    from openai.types.chat import ChatCompletion
 
 FOLDER: Final = "bought"
 TRAINING: Final = "training"
