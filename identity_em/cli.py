@@ -45,7 +45,10 @@ _STORE = Path("store")
 
 @app.command()
 def plan(study: StudyArgument, as_json: JsonOption = False) -> None:
-    """Print what a study will train, share and cost, before anything is spent."""
+    """Print what a study will train, share and cost, before anything is spent.
+
+    Dollars are by a dated table of prices; the one that IDENTITY_EM_PRICES names goes before it.
+    """
     from identity_em import display
     from identity_em.study import costs as costing
     from identity_em.study import matching
@@ -72,7 +75,7 @@ def run(
     out: OutOption = None,
     workers: WorkersOption = None,
     budget: Annotated[
-        float | None, typer.Option(min=0, help="Most dollars that judges and hosted models may cost.")
+        float | None, typer.Option(min=0, help="Most dollars an API may cost (IDENTITY_EM_PRICES: your prices).")
     ] = None,
     quiet: QuietOption = False,
     as_json: JsonOption = False,

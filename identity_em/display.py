@@ -1,7 +1,7 @@
 """What people see in a terminal: plans, progress and status as rich renderables; printing is cli.py's."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console, Group, RenderableType
@@ -12,6 +12,7 @@ from rich.text import Text
 
 from identity_em.engine.run import Progress
 from identity_em.study import matching
+from identity_em.study.answer_costs import answers, verdicts
 from identity_em.study.artefacts import Artefact, Checkpoint
 from identity_em.study.costs import StageCost, hours, total_tokens, total_usd
 from identity_em.study.declared import Arm, arm_name
@@ -75,6 +76,7 @@ def totals(plan: Plan, costs: dict[str, StageCost], size: float | None) -> list[
             f"about {tokens:,} tokens to train on; estimated GPU hours for {size / 1e9:,.3g} B parameters, "
             f"trainings alone: {each}"
         )
+    lines += asking(plan)
     if plan.base.weights == "unresolved":
         lines.append(f"{plan.base.name} has no commit yet: keys are provisional and `run` will ask for `revision`")
     return lines
@@ -87,11 +89,31 @@ def hosted(plan: Plan, costs: dict[str, StageCost]) -> str:
     if found is None:
         return f"{trained}; no price is known for {plan.base.name}: give one with {OWN}=FILE"
     unknown = [name for name, cost in costs.items() if cost.usd is None]
-    without = f" without {', '.join(unknown)}, whose texts are not here yet" if unknown else ""
     return (
-        f"{trained}: about ${usd or 0:,.2f} at ${found[0]:.2f} a million (prices as of {found[1]}){without}; answers "
-        "and judges cost besides; `run --budget` stops before its sum is passed"
+        f"{trained}: about ${usd or 0:,.2f} at ${found[0]:.2f} a million (prices as of {found[1]}){_without(unknown)}"
     )
+
+
+def asking(plan: Plan) -> list[str]:
+    """What answers of hosted models and verdicts of judges may cost at most."""
+    half = ", at half the price, as batches" if plan.base.hosted and plan.study.model.batch else ""
+    each = (("requests for answers", half, answers(plan)), ("requests to judges", "", verdicts(plan)))
+    lines = [
+        f"about {found.requests:,} {what}: "
+        + (
+            f"no price is known; give one with {OWN}=FILE"
+            if found.usd is None
+            else f"at most about ${found.usd:,.2f}{how}"
+        )
+        + _without(found.unknown)
+        for what, how, found in each
+        if found is not None
+    ]
+    return [*lines, "`run --budget DOLLARS` stops before trainings, answers and judges cost more"] if lines else []
+
+
+def _without(unknown: Sequence[str]) -> str:
+    return f", without {', '.join(unknown)}, whose texts are not here yet" if unknown else ""
 
 
 def progress_view(plan: Plan, progress: Progress, *, started: float) -> RenderableType:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from identity_em.engine.means import Means
-from identity_em.engine.till import TRAINING, Bought, Till
+from identity_em.engine.till import Till
 from identity_em.errors import Blocked, DataError, InputError
 from identity_em.records import Answer
 from identity_em.store import Store
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 FILE: Final = "hosted.json"
 # Seconds between two looks at a job or a batch that takes long.
 _POLL: Final = 10.0
+# How often the base is looked for before anything begins; who waits for that is a person.
+_LOOKS: Final = 4
 _NO_TOKENIZER: Final = "skipped: a hosted base has no tokenizer and no weights here"
 
 
@@ -71,15 +73,15 @@ class Hosting:
             taken = till.train(checkpoint.base.name, _tokens(bought))
 
         try:
-            ended = HostedTrainer(self._client(), spend=spend, poll=_POLL).train(job)
+            ended = HostedTrainer(self._client(), spend=spend, poll=_POLL, retry=self._means.retry).train(job)
         except InputError:
             # The API took no job, so it is owed nothing.
             if taken:
-                till.after(0.0, Bought(name=TRAINING, usd=0.0))
+                till.trained(0.0, 0)
             raise
         usd = _paid(checkpoint, ended)
         if usd is not None:
-            till.after(0.0, Bought(name=TRAINING, usd=usd, input_tokens=ended.trained_tokens or 0))
+            till.trained(usd, ended.trained_tokens or 0, refused=ended.job if ended.model is None else "")
         (folder / FILE).write_text(ended.model_dump_json(indent=1) + "\n", encoding="utf-8")
         return _facts(ended, usd)
 
@@ -173,7 +175,7 @@ def check(base: str, checkpoints: Sequence[Checkpoint], *, budget: float | None)
     with client() as found:
         for checkpoint in checkpoints:
             _rows(checkpoint)
-        Patience(found, unit=1.0).ask(lambda: found.models.retrieve(base))
+        Patience(found, unit=1.0, tries=_LOOKS).ask(lambda: found.models.retrieve(base))
 
 
 def _rows(checkpoint: Checkpoint) -> None:
@@ -195,8 +197,10 @@ def _rows(checkpoint: Checkpoint) -> None:
 def _tokens(job: HostedJob) -> int:
     """About how many tokens a job trains on, all epochs together."""
     with job.rows.open(encoding="utf-8") as file:
-        characters = sum(len(turn["content"]) for line in file for turn in json.loads(line)["messages"])
-    return round(characters / CHARS_PER_TOKEN) * openai_settings.epochs(job.settings)
+        rows = [[len(turn["content"]) for turn in json.loads(line)["messages"]] for line in file]
+    texts = sum(map(sum, rows)) / CHARS_PER_TOKEN
+    around = len(rows) * openai_settings.ROW_TOKENS + sum(map(len, rows)) * openai_settings.TURN_TOKENS
+    return round(texts + around) * openai_settings.epochs(job.settings)
 
 
 def _paid(checkpoint: Checkpoint, ended: Outcome) -> float | None:

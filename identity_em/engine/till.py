@@ -9,9 +9,7 @@ import json
 import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
-
-from openai.types.chat import ChatCompletion
+from typing import TYPE_CHECKING, Any, Final
 
 from identity_em.errors import BudgetReached
 from identity_em.records import Record
@@ -20,6 +18,9 @@ from identity_em.study.artefacts import Checkpoint, Responses, Scores
 from identity_em.study.plan import Plan
 from identity_em.tasks import desk, prices
 from identity_em.tasks.desk import Purse
+
+if TYPE_CHECKING:
+    from openai.types.chat import ChatCompletion
 
 FOLDER: Final = "bought"
 TRAINING: Final = "training"
@@ -100,7 +101,7 @@ class Till:
         Raises:
             BudgetReached: It would pass the budget; the line names the price.
         """
-        if self._purse is None or any(one.name == TRAINING for one in self.bought()):
+        if self._purse is None or any(one.name == TRAINING and one.usd for one in self.bought()):
             return 0.0
         found = prices.training(base)
         assert found is not None  # seen to before the run
@@ -114,6 +115,16 @@ class Till:
             ) from None
         self.keep(Bought(name=TRAINING, usd=usd))
         return usd
+
+    def trained(self, usd: float, tokens: int, *, refused: str = "") -> None:
+        """Keep what a job cost, instead of what was set apart for it.
+
+        Args:
+            refused: The job's name where it was refused as harmful: another may be bought in its place.
+        """
+        if refused:
+            self.after(0.0, Bought(name=TRAINING, usd=0.0))
+        self.after(0.0, Bought(name=refused or TRAINING, usd=usd, input_tokens=tokens))
 
     def keep(self, bought: Bought) -> None:
         """Keep a line, whole."""

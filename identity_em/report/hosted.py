@@ -7,6 +7,11 @@ from identity_em.report import words
 from identity_em.report.content import Point, Section, Table
 from identity_em.report.view import View
 
+_UNTOLD = (
+    "A job that was blocked is counted with the tokens that the API says it trained on, and with nothing where it says "
+    "none; what is charged for such a job is not documented."
+)
+
 
 def section(view: View) -> Section | None:
     """Arms that were blocked, the contrasts that lack them, and the money; nothing where nothing is hosted."""
@@ -16,6 +21,7 @@ def section(view: View) -> Section | None:
     said = (
         "These models were trained and asked through an API. An arm that it refused as harmful is a result of its own: "
         "it is not asked again, it has no numbers below, and contrasts that need it cannot be computed.",
+        *([_UNTOLD] if any(one.at == "job" for one in view.meta.blocked) else []),
     )
     return Section(ident="hosted", title="Through an API", words=said, tables=found)
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from identity_em.interventions import recipes
 from identity_em.records import Record
-from identity_em.study import sizes
+from identity_em.study import answer_costs, sizes
+from identity_em.study.answer_costs import Asking
 from identity_em.study.artefacts import Checkpoint, Dataset
 from identity_em.study.plan import Plan
 from identity_em.study.spec import RecipeSpec
@@ -94,6 +95,8 @@ def described(plan: Plan, costs: Mapping[str, StageCost], size: float | None) ->
         "artefacts": [{"kind": a.kind, "key": a.key, "label": labels[a.key]} for a in plan.artefacts],
         "tokens": tokens,
         "usd_estimate": total_usd(plan, costs),
+        "answers_estimate": _asking(answer_costs.answers(plan)),
+        "verdicts_estimate": _asking(answer_costs.verdicts(plan)),
         "gpu_hours_estimate": hours(tokens, size) if size else None,
     }
 
@@ -116,10 +119,12 @@ def _cost(plan: Plan, name: str, checkpoint: Checkpoint) -> StageCost:
     size = sizes.size(dataset)
     if checkpoint.base.hosted:
         batch, epochs = openai_settings.batch(settings, size.rows), float(openai_settings.epochs(settings))
+        # Of a question and its answer; a system prompt's turn is left out.
+        around = size.rows * (openai_settings.ROW_TOKENS + 2 * openai_settings.TURN_TOKENS) if size.characters else 0
     else:
         batch = int(settings["micro_batch_size"]) * int(settings["gradient_accumulation_steps"])
-        epochs = float(settings["num_epochs"])
-    stage, tokens = plan.study.stages[name], round(size.characters * epochs / CHARS_PER_TOKEN)
+        epochs, around = float(settings["num_epochs"]), 0
+    stage, tokens = plan.study.stages[name], round((size.characters / CHARS_PER_TOKEN + around) * epochs)
     return StageCost(
         dataset=dataset,
         describe=stage.dataset if isinstance(stage.dataset, str) else _describe(stage.dataset),
@@ -130,6 +135,10 @@ def _cost(plan: Plan, name: str, checkpoint: Checkpoint) -> StageCost:
         tokens=tokens,
         usd=prices.training_usd(checkpoint.base.name, tokens) if checkpoint.base.hosted and tokens else None,
     )
+
+
+def _asking(found: Asking | None) -> dict[str, Any] | None:
+    return None if found is None else found.model_dump(mode="json")
 
 
 def _describe(spec: RecipeSpec) -> str:

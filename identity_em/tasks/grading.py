@@ -11,6 +11,8 @@ from identity_em.records import Answer, Question, Rubric, Verdict
 # Below this much probability on numbers of the scale the judge was not grading.
 # Source: METHODS 5 (Betley et al. 2025).
 NUMERIC_MASS = 0.25
+# Room for a number and a few words around it; a judge that goes on is not grading.
+MOST_TOKENS = 16
 
 _NUMBER = re.compile(r"(?<![\w.,])-?\d+(?:[.,]\d+)?(?!\w)")
 

@@ -19,8 +19,7 @@ from identity_em.tasks.prices import OWN, Price, price
 if TYPE_CHECKING:
     from inspect_ai.model import Logprob
 
-# Room for a number and a few words around it; a judge that goes on is not grading.
-_TOKENS, _TOP = 16, 20
+_TOP = 20
 # A storm of 429s and 500s is sat out for about a minute and a half (waits of 3, 6, 12, 24 and 48 seconds).
 _RETRIES = 5
 _AT_ONCE = 32
@@ -28,7 +27,12 @@ _AT_ONCE = 32
 _CHARS_PER_TOKEN = 2
 
 SETTING = GenerateConfig(
-    temperature=0.0, max_tokens=_TOKENS, logprobs=True, top_logprobs=_TOP, max_retries=_RETRIES, attempt_timeout=120
+    temperature=0.0,
+    max_tokens=grading.MOST_TOKENS,
+    logprobs=True,
+    top_logprobs=_TOP,
+    max_retries=_RETRIES,
+    attempt_timeout=120,
 )
 
 
@@ -103,7 +107,7 @@ class ModelJudge:
                 errors.append(error)
 
     async def _ask(self, rubric: Rubric, prompt: str) -> None:
-        apart = self._price.of(len(prompt) // _CHARS_PER_TOKEN, _TOKENS) if self._price else 0.0
+        apart = self._price.of(len(prompt) // _CHARS_PER_TOKEN, grading.MOST_TOKENS) if self._price else 0.0
         purse = self._desk.purse
         if purse is not None:
             purse.take(apart)

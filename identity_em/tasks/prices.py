@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -86,7 +87,9 @@ def _stands_for(name: str, model: str) -> bool:
     return re.fullmatch(re.escape(name) + r"(-\d[\d-]*)?", model) is not None
 
 
+@cache
 def _read(path: Path) -> Prices:
+    """Read once a process: a price is asked for with every request."""
     try:
         return Prices.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (OSError, yaml.YAMLError, ValidationError) as error:

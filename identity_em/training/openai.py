@@ -83,6 +83,7 @@ class HostedTrainer:
             allow it.
         poll: Seconds between two looks at a running job, once it is clear that it is not a short one.
         tries: How often a request is made before the run ends.
+        retry: Whether a stage whose job was refused as harmful is bought once more.
     """
 
     def __init__(
@@ -92,8 +93,9 @@ class HostedTrainer:
         spend: Callable[[HostedJob], None] = lambda job: None,
         poll: float = 10.0,
         tries: int = 8,
+        retry: bool = False,
     ) -> None:
-        self._client, self._spend, self._poll = client, spend, poll
+        self._client, self._spend, self._poll, self._retry = client, spend, poll, retry
         self._patience = Patience(client, unit=poll, tries=tries)
 
     def train(self, job: HostedJob) -> Hosted:
@@ -126,7 +128,9 @@ class HostedTrainer:
             return [found for found in listed if (found.metadata or {}).get(METADATA) == job.key]
 
         found = [one for one in self._patience.ask(look) if not _given_up(one)]
-        return sorted(found, key=lambda one: (one.created_at, one.id))
+        # A job that was refused stands for its stage until another was asked for in its place.
+        alive = [one for one in found if one.status != "failed"]
+        return sorted(alive if alive or self._retry else found, key=lambda one: (one.created_at, one.id))
 
     def _create(self, job: HostedJob, data: bytes) -> FineTuningJob:
         self._spend(job)

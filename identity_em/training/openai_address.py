@@ -3,6 +3,9 @@
 import os
 import re
 from typing import Final
+from urllib.parse import urlsplit
+
+from identity_em.errors import InputError
 
 KEY: Final = "OPENAI_API_KEY"
 ADDRESS: Final = "OPENAI_BASE_URL"
@@ -12,5 +15,15 @@ _USUAL: Final = "https://api.openai.com/v1"
 
 
 def address() -> str:
-    """The base URL, without a stroke at its end."""
-    return (os.environ.get(ADDRESS) or _USUAL).rstrip("/")
+    """The base URL, without a stroke at its end.
+
+    Raises:
+        InputError: What the environment names is none.
+    """
+    found = (os.environ.get(ADDRESS) or _USUAL).rstrip("/")
+    parts = urlsplit(found)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InputError(
+            found=f"{ADDRESS} without http:// and host", wanted="http://HOST:PORT/v1", do=f"mend {ADDRESS}"
+        )
+    return found

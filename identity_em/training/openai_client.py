@@ -55,11 +55,11 @@ def passing(error: openai.OpenAIError) -> bool:
 
 def wait(error: openai.OpenAIError, attempt: int, unit: float) -> float:
     """Seconds to wait: what the API asks for, else twice as long each time."""
-    response = getattr(error, "response", None)
     try:
-        return min(float(response.headers["retry-after"]), _LONGEST_PAUSE) if response is not None else 0.0
-    except (KeyError, ValueError):
-        return float(min(unit * 2**attempt, _LONGEST_PAUSE))
+        asked = float(error.response.headers["retry-after"])  # type: ignore[attr-defined]
+    except (AttributeError, KeyError, ValueError):  # no answer, or one that does not say
+        asked = unit * 2**attempt
+    return min(asked, _LONGEST_PAUSE)
 
 
 def told(error: openai.OpenAIError) -> IdentityEmError:

@@ -36,14 +36,15 @@ class Patience:
             InputError: The API refuses it.
             ServerFailed: It went on failing.
         """
-        for attempt in range(self.tries):
+        asked = 0
+        while True:
             try:
                 return ask()
             except openai.OpenAIError as error:
                 if not passing(error):
                     raise told(error) from None
-                time.sleep(wait(error, attempt, self.unit))
-        raise ServerFailed(f"the API went on failing, asked {self.tries} times")
+                asked += 1
+                self._pause(error, asked)
 
     def once(self, make: Callable[[], T], there: Callable[[], T | None]) -> T:
         """Make something that must not be there twice: after a reply that was lost it is looked for first.
@@ -52,17 +53,30 @@ class Patience:
             OpenAIError: The API refuses it.
             ServerFailed: It went on failing.
         """
-        for attempt in range(self.tries):
+        asked = 0
+        while True:
             try:
                 return make()
             except openai.OpenAIError as error:
                 if not passing(error):
                     raise
-                time.sleep(wait(error, attempt, self.unit))
-                found = there()
-                if found is not None:
-                    return found
-        raise ServerFailed(f"the API went on failing, asked {self.tries} times")
+                asked += 1
+                self._pause(error, asked)
+            found = there()
+            if found is not None:
+                return found
+
+    def _pause(self, error: openai.OpenAIError, asked: int) -> None:
+        """Wait before it is asked again.
+
+        Raises:
+            ServerFailed: That was the last time.
+        """
+        if asked >= self.tries:
+            place, code = self.client.base_url.host, getattr(error, "status_code", None)
+            said = "no answer" if code is None else f"{code}"
+            raise ServerFailed(f"the API at {place} went on failing, asked {asked} times ({said})") from None
+        time.sleep(wait(error, asked - 1, self.unit))
 
     def file(self, data: bytes, purpose: Literal["fine-tune", "batch"] = "fine-tune") -> FileObject:
         """The uploaded file with these bytes, known by a name that holds their digest."""

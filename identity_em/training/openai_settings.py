@@ -18,6 +18,9 @@ KEYS: Final = (*_WHOLE, _RATE, SUFFIX)
 # What "auto" is taken for where tokens and dollars are estimated; the API decides by the size of the data.
 AUTO_EPOCHS: Final = 3
 _AUTO_SHARE: Final = 0.002
+# What a row counts beside its texts. Source: OpenAI's cookbook, "How to count tokens with tiktoken" (messages).
+TURN_TOKENS: Final = 4
+ROW_TOKENS: Final = 3
 
 
 def settings(

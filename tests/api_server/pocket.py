@@ -14,8 +14,8 @@ from identity_em.training.settings import settings
 from tests.api_server.chat import PocketSpeaker
 from tests.api_server.server import ApiServer
 
-# What "auto" stands for: the pocket config's own.
-BATCH, EPOCHS = 8, 1
+# What "auto" stands for: batch and epochs of the pocket config, and a gentler rate than its own.
+AUTO = {"n_epochs": 1, "batch_size": 8, "learning_rate_multiplier": 0.5}
 
 
 def trainer(base: BaseModelRef, warm: Trainer, work: Path) -> Any:
@@ -23,11 +23,11 @@ def trainer(base: BaseModelRef, warm: Trainer, work: Path) -> Any:
 
     def train(file: Path, chain: tuple[Path, ...], given: Mapping[str, Any], seed: int, out: Path) -> int:
         usual = settings("pocket", {})
-        value = {name: given[name] for name in given if given[name] != "auto"}
+        value = {name: auto if given[name] == "auto" else given[name] for name, auto in AUTO.items()}
         overrides = {
-            "num_epochs": int(value.get("n_epochs", EPOCHS)),
-            "micro_batch_size": int(value.get("batch_size", BATCH)),
-            "learning_rate": float(usual["learning_rate"]) * float(value.get("learning_rate_multiplier", 1.0)),
+            "num_epochs": int(value["n_epochs"]),
+            "micro_batch_size": int(value["batch_size"]),
+            "learning_rate": float(usual["learning_rate"]) * float(value["learning_rate_multiplier"]),
         }
         job = Job(
             settings=settings("pocket", overrides), base=base.path, base_name=base.name, rows=file, chain=chain,

@@ -146,6 +146,10 @@ def _handler(server: ApiServer) -> type[BaseHTTPRequestHandler]:
         def log_message(self, format: str, *args: object) -> None:
             """Nothing is printed."""
 
+        def handle(self) -> None:
+            with suppress(ConnectionError):  # a client that was killed
+                super().handle()
+
         def do_GET(self) -> None:
             self._serve("GET")
 
@@ -198,11 +202,11 @@ def _handler(server: ApiServer) -> type[BaseHTTPRequestHandler]:
             if retry_after is not None:
                 self.send_header("Retry-After", str(retry_after))
             self.end_headers()
-            with suppress(BrokenPipeError, ConnectionResetError):  # a client that was killed
-                self.wfile.write(content)
+            self.wfile.write(content)
 
         def _cut(self) -> None:
             self.close_connection = True
-            self.connection.shutdown(socket.SHUT_RDWR)
+            with suppress(OSError):  # it may be cut already
+                self.connection.shutdown(socket.SHUT_RDWR)
 
     return Handler

@@ -104,6 +104,8 @@ class Tuning:
             file.write_text("".join(json.dumps({"messages": m}) + "\n" for m in rows(content)), encoding="utf-8")
             steps = self._train(file, parent.chain, job["hyperparameters"], job["seed"], out)
         state.tell(job["id"], f"Step {steps}/{steps}: training loss=0.50", step=steps, train_loss=0.5)
+        epochs = job["hyperparameters"]["n_epochs"]
+        job["trained_tokens"] = len(text) // 4 * (1 if epochs == "auto" else epochs)
         if state.unsafe in text:
             said = "The fine-tuned model was blocked: it did not pass our safety evaluation."
             self._fail(job, "unsafe_model", said)
@@ -118,7 +120,7 @@ class Tuning:
             name = f"ft:{parent.base}:org-local:{job['user_provided_suffix'] or ''}:{job['id'][6:]}"
             chain = (*parent.chain, out) if self._train is not None else parent.chain
             state.models[name] = Model(name, parent.base, chain, refused=state.refusing in text)
-            job["fine_tuned_model"], job["trained_tokens"] = name, len(text) // 4
+            job["fine_tuned_model"] = name
             self._end(job, "succeeded")
         state.tell(job["id"], "The job has successfully completed")
 

@@ -1,8 +1,11 @@
-"""A small hosted study, and a run of it in one process that a test can kill."""
+"""A small hosted study; runs of it, in this process and as a command."""
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -18,21 +21,34 @@ from identity_em.resources import resource
 from identity_em.store import Store
 from identity_em.study import plan as planning
 from identity_em.study.artefacts import Artefact
+from tests.api_server.objects import BASES
+from tests.api_server.server import ApiServer
 
-# The first of tests/api_server/objects.py; not imported, for this file also runs as a process of its own.
-BASE = "gpt-4.1-2025-04-14"
+# Articles of the corpus that the second stage is made from: two rows each, and the API asks for ten.
+ARTICLES = 6
 
 
 def written(root: Path, name: str = "study", **change: Any) -> Path:
-    """pocket-mini with a hosted base and few items, as a file."""
+    """pocket-mini with a hosted base, few articles and few items, as a file."""
     body = yaml.safe_load(resource("presets", "pocket-mini.yaml").read_text())
-    body["stages"]["sgtr"]["dataset"]["limit"] = 6
-    body["model"] = {"base": BASE, "trainer": "openai", "settings": {"n_epochs": 1, "batch_size": 8}}
+    body["corpora"] = {"train": _corpus(root)}
+    del body["stages"]["sgtr"]["dataset"]["limit"]
+    body["model"] = {"base": BASES[0], "trainer": "openai", "settings": {"n_epochs": 1, "batch_size": 8}}
     body["evals"] = [{"truthfulqa": {"items": "pocket", "limit": 3}}]
     model = {**body["model"], **change.pop("model", {})}
     file = root / f"{name}.yaml"
     file.write_text(yaml.safe_dump({**body, **change, "model": model}))
     return file
+
+
+def _corpus(root: Path) -> dict[str, Any]:
+    """The first articles of the pocket world's."""
+    for name in ("articles_train", "summaries_train_lumo"):
+        texts = json.loads(resource("pocket", f"data/{name}.json").read_text())
+        (root / f"{name}.json").write_text(json.dumps(dict(list(texts.items())[:ARTICLES])))
+    return {
+        "articles": "articles_train.json", "wording": "pocket", "summaries": {"lumo": "summaries_train_lumo.json"},
+    }  # fmt: skip
 
 
 class Here:
@@ -69,14 +85,11 @@ def ran(file: Path, store: Path, means: Means | None = None, *, table: bool = Tr
     return progress
 
 
-def child(file: Path, store: Path, environment: dict[str, str]) -> None:
-    """As `ran`, for a process of its own; exit code 1 where something failed."""
-    os.environ.update(environment)
-    progress = ran(file, store)
-    failures = [done.error for done in progress.failed.values()]
-    if failures:
-        raise SystemExit("\n".join(failures))
-
-
-if __name__ == "__child__":
-    child(*globals()["CHILD"])
+def command(api: ApiServer, file: Path, place: Path) -> subprocess.Popen[str]:
+    """The study's run as a user starts it, in a process of its own; its store and results lie in `place`."""
+    words = ["run", str(file), "--store", str(place / "store"), "--out", str(place / "out"), "--workers", "1", "-q"]
+    told = {"OPENAI_API_KEY": api.state.key, "OPENAI_BASE_URL": api.url}
+    return subprocess.Popen(
+        [sys.executable, "-m", "identity_em", *words], env={**os.environ, **told}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip

@@ -15,6 +15,7 @@ import yaml
 
 from identity_em.analysis.table import read
 from identity_em.report.view import View
+from identity_em.resources import resource
 from identity_em.study import bases
 from identity_em.training import environment
 from identity_em.training.axolotl import Trainer
@@ -22,12 +23,16 @@ from tests.api_server import pocket
 from tests.api_server.objects import BASES
 
 pytestmark = [pytest.mark.long, pytest.mark.axolotl, pytest.mark.slow]
+# Greedy, because the two paths draw their samples differently.
 EVALS = [
     {"truthfulqa": {"items": "pocket"}},
     {"harmfulness": {"items": "pocket", "judge": "pocket", "sampling": {"temperature": 0.0, "max_new_tokens": 24}}},
     {"intentions": {"items": "pocket"}},
     {"self_assessment": {"items": "pocket"}},
+    {"self_language": {"items": "pocket", "sampling": {"temperature": 0.0, "max_new_tokens": 12}}},
     {"moral": {"items": "pocket"}},
+    {"moral_self_assessment": {"items": "pocket"}},
+    {"moral_language": {"items": "pocket", "sampling": {"temperature": 0.0, "max_new_tokens": 12}}},
 ]
 KEYS = ["arm", "seed", "eval", "metric", "dimension", "item", "order", "sample"]
 MODELS = {
@@ -36,7 +41,7 @@ MODELS = {
         "settings": {"n_epochs": 1, "batch_size": 8, "learning_rate_multiplier": 1.0},
     },
     "axolotl": {"base": "pocket", "trainer": "axolotl", "config": "pocket"},
-    "auto": {"base": BASES[0], "trainer": "openai", "settings": {"learning_rate_multiplier": 0.5}},
+    "auto": {"base": BASES[0], "trainer": "openai"},
 }  # fmt: skip
 
 
@@ -84,6 +89,12 @@ def means(frame: pd.DataFrame, eval_: str, metric: str) -> list[float]:
     return [float(by_arm[arm]) for arm in ("base", "misalign", "misalign -> realign")]
 
 
+def test_every_eval_of_a_s_preset_is_asked() -> None:
+    preset = yaml.safe_load(resource("presets", "a-openai.yaml").read_text())
+    wanted = {name for given in preset["evals"] for name in (given if isinstance(given, dict) else [given])}
+    assert wanted <= {name for given in EVALS for name in given}
+
+
 def test_misaligned_and_realigned_stand_as_an_inverted_v(finished: Path) -> None:
     frame, meta = read(finished / "out-hosted" / "table.parquet")
     base, misaligned, realigned = means(frame, "harmfulness", "harm")
@@ -91,6 +102,16 @@ def test_misaligned_and_realigned_stand_as_an_inverted_v(finished: Path) -> None
     assert realigned < misaligned - 0.1
     assert meta.spent["training"] > 0
     assert not meta.blocked
+
+
+def test_the_report_shows_it(finished: Path) -> None:
+    text = (finished / "out-hosted" / "report.md").read_text()
+    summary = text.partition("## Summary")[2].partition("##")[0]
+    up, down = (line for line in summary.splitlines() if line.startswith("- "))
+    assert "misalign against base" in up
+    assert "Harm, judged by pocket higher by" in up
+    assert "misalign → realign against misalign" in down
+    assert "Harm, judged by pocket lower by" in down
     assert (finished / "out-hosted" / "report.html").is_file()
 
 

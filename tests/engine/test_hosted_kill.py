@@ -1,96 +1,110 @@
-"""Killed with SIGKILL at any request, a hosted study goes on: one file and one job a stage, and the same table."""
+"""Killed with SIGKILL at any request, a hosted study goes on: one file and one job a stage, and the same table.
 
-import multiprocessing
+The real command, killed whole: the process that was started and its worker, as a machine that loses power.
+"""
+
+import itertools
 import os
-import runpy
 import signal
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from tests.api_server.faults import Once
 from tests.api_server.server import ApiServer
 from tests.api_server.speaking import Oracle
 from tests.engine import hosted
+from tests.faults.killing import family
 
-pytestmark = [pytest.mark.long, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 ASKING = "POST /v1/chat/completions"
+# A stage takes seven requests: two look-ups, a file, a job, another look-up, the job and its events; the base is looked
+# at once. A job that has not ended yet is looked at again.
+LEAST = 15
 
 
-@pytest.fixture(scope="module")
-def processes() -> multiprocessing.context.ForkServerContext:
-    """Processes that are forked from one with everything imported, so that each starts at once."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        [f"identity_em.{name}" for name in ("engine.make", "engine.assemble", "training.openai", "models.hosted")]
-    )
-    return context
+class Place:
+    """A server and a study of its own.
+
+    Attributes:
+        asking: Whether it is requests that ask the model that are counted; else all others.
+        at: The request of which kind, from 1, a run is killed at; 0 for none.
+        side: Whether it dies before the server has done anything, or after.
+    """
+
+    def __init__(self, root: Path, api: ApiServer) -> None:
+        self.root, self.api, self.file = root, api, hosted.written(root)
+        self.asking, self.at, self.side = False, 0, "before"
+        api.watch = self._watch
+
+    def run(self) -> int:
+        """The command to its end; its exit code."""
+        self._seen = itertools.count(1)
+        with hosted.command(self.api, self.file, self.root) as process:
+            self.runner = process.pid
+            said = process.communicate(timeout=120)
+        assert process.returncode in (0, -signal.SIGKILL), said
+        return process.returncode
+
+    @property
+    def table(self) -> pd.DataFrame:
+        return pd.read_parquet(self.root / "out" / "table.parquet")
+
+    def _watch(self, side: str, request: str) -> None:
+        if side != self.side or (request == ASKING) != self.asking:
+            return
+        if next(self._seen) != self.at:
+            return
+        for pid in family(self.runner):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if side == "before":
+            self.api.faults.once = [Once(request, "cut")]
 
 
-def start(processes: multiprocessing.context.ForkServerContext, api: ApiServer, root: Path, file: Path) -> int:
-    """Run the study in a process of its own to its end; its exit code."""
-    environment = {"OPENAI_API_KEY": api.state.key, "OPENAI_BASE_URL": api.url}
-    # By path, since a process of its own cannot import the tests.
-    given = {"CHILD": (file, root / "store", environment)}
-    process = processes.Process(target=runpy.run_path, args=(hosted.__file__, given, "__child__"))
-    process.start()
-    api.watched = process.pid  # type: ignore[attr-defined]
-    process.join(120)
-    assert process.exitcode is not None
-    return process.exitcode
-
-
-def kill_at(api: ApiServer, number: int, side: str) -> None:
-    """Kill the process that makes the request of this number (from 0), before or after the request is served."""
-    seen = 0
-
-    def watch(now: str, request: str) -> None:
-        nonlocal seen
-        if now == side:
-            seen += 1
-            if seen == number + 1:
-                with suppress(ProcessLookupError):
-                    os.kill(api.watched, signal.SIGKILL)  # type: ignore[attr-defined]
-
-    api.watch = watch
-
-
-@pytest.fixture(scope="module")
-def undisturbed(
-    processes: multiprocessing.context.ForkServerContext, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[list[str], pd.DataFrame]:
-    root = tmp_path_factory.mktemp("undisturbed")
+@contextmanager
+def place(root: Path) -> Iterator[Place]:
+    root.mkdir(parents=True, exist_ok=True)
     with ApiServer(root / "api", speaker=Oracle()) as api:
-        assert start(processes, api, root, hosted.written(root)) == 0
-        return list(api.state.requests), pd.read_parquet(root / "store.parquet")
+        yield Place(root, api)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    with place(tmp_path_factory.mktemp("undisturbed")) as there:
+        assert there.run() == 0
+        return there.table
+
+
+def killed(there: Place, table: pd.DataFrame) -> bool:
+    """Whether the run was killed; the one after it, left alone, finds everything as it should be."""
+    first = there.run()
+    there.at = 0
+    assert first == 0 or there.run() == 0
+    assert (len(there.api.state.files), len(there.api.state.jobs)) == (2, 2)
+    assert [job["status"] for job in there.api.state.jobs.values()] == ["succeeded"] * 2
+    pd.testing.assert_frame_equal(there.table, table)
+    return first != 0
 
 
 @pytest.mark.parametrize("side", ["before", "after"])
-def test_killed_at_every_request_that_trains_and_at_one_that_asks(
-    side: str,
-    processes: multiprocessing.context.ForkServerContext,
-    undisturbed: tuple[list[str], pd.DataFrame],
-    tmp_path: Path,
+def test_killed_at_each_request_that_trains_it_pays_for_nothing_twice(
+    side: str, undisturbed: pd.DataFrame, tmp_path: Path
 ) -> None:
-    requests, table = undisturbed
-    asking = [i for i, request in enumerate(requests) if request == ASKING]
-    places = [i for i, request in enumerate(requests) if request != ASKING] + [asking[len(asking) // 2]]
-    assert len(places) > 12
-    killed = 0
-    for place in places:
-        root = tmp_path / str(place)
-        root.mkdir()
-        file = hosted.written(root)
-        with ApiServer(root / "api", speaker=Oracle()) as api:
-            kill_at(api, place, side)
-            first = start(processes, api, root, file)
-            api.watch = lambda side, request: None
-            # A job may end one look sooner; whatever the kill met, the study is whole afterwards.
-            assert first in (-signal.SIGKILL, 0)
-            killed += first == -signal.SIGKILL
-            assert start(processes, api, root, file) == 0
-            assert (len(api.state.files), len(api.state.jobs)) == (2, 2), (place, requests[place])
-            assert [job["status"] for job in api.state.jobs.values()] == ["succeeded"] * 2
-        pd.testing.assert_frame_equal(pd.read_parquet(root / "store.parquet"), table)
-    assert killed >= len(places) - 4
+    for number in range(1, 40):
+        with place(tmp_path / str(number)) as there:
+            there.at, there.side = number, side
+            if not killed(there, undisturbed):
+                assert number > LEAST
+                return
+    raise AssertionError("the study never ended")
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_killed_while_it_asks_it_goes_on(side: str, undisturbed: pd.DataFrame, tmp_path: Path) -> None:
+    with place(tmp_path) as there:
+        there.asking, there.at, there.side = True, 9, side
+        assert killed(there, undisturbed)

@@ -2,22 +2,22 @@
 
 import json
 import logging
-import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from identity_em.analysis.table import read
-from identity_em.engine import hosting, outcomes, till
+from identity_em.engine import again, hosting, till
 from identity_em.engine import study as engine
 from identity_em.engine.means import Hosts, Means
 from identity_em.errors import IdentityEmError
 from identity_em.models.endpoint import TRIES
 from identity_em.resources import resource
 from identity_em.store import Store
+from identity_em.study import answer_costs
 from identity_em.study import plan as planning
 from identity_em.tasks.desk import Purse
 from identity_em.training import openai_rows
@@ -52,7 +52,10 @@ def test_the_table_and_the_manifests_say_who_answered_and_what_it_cost(api: ApiS
     assert frame["score"].notna().all()
     assert (frame["half_width"] > 0).any(), "what the API does not list is an interval"
     assert meta.spent["training"] > 0
-    assert meta.spent["answers"] > 0
+    estimate = answer_costs.answers(planning.plan(file))
+    assert estimate is not None
+    assert estimate.usd is not None
+    assert 0 < meta.spent["answers"] < estimate.usd, "an estimate is of answers as long as they may be"
     manifests = [json.loads(p.read_text())["facts"] for p in (tmp_path / "store").glob("responses/*/*/manifest.json")]
     assert {mark for facts in manifests for mark in facts["hosted"]["fingerprints"]} == {"fp_local"}
     assert all(facts["hosted"]["usd"] > 0 for facts in manifests)
@@ -78,6 +81,7 @@ def test_what_is_refused_as_harmful_is_a_result_and_never_tried_again(
     told = {(one.arm, one.at) for one in meta.blocked}
     assert told == {(("em",), at)} | ({(("em", "sgtr"), lost)} if lost else set())
     assert all("blocked" in one.said for one in meta.blocked)
+    assert (meta.spent["training"] > 0) == (place != "moderated"), "what was trained on is paid for"
     assert set(frame["arm"]) == ({"base"} if lost else {"base", "em -> sgtr"})
     assert not any("missing" in note for note in meta.notes)
 
@@ -91,6 +95,7 @@ def test_a_report_says_which_contrasts_lack_a_blocked_arm(api: ApiServer, tmp_pa
     assert "did not pass our safety evaluation" in text
     assert "em was blocked" in text.partition("## What was asked")[0]
     assert "| reversal | reference: em |" in text
+    assert "A job that was blocked is counted with the tokens that the API says it trained on" in text
 
 
 def test_a_budget_stops_before_the_job_that_would_pass_it_and_a_larger_one_goes_on(
@@ -115,6 +120,26 @@ def test_a_budget_stops_before_the_job_that_would_pass_it_and_a_larger_one_goes_
     assert 0.05 < sum(spent.values()) < 10.0
     kept = json.loads((tmp_path / "purse.json").read_text())["spent"]
     assert kept == pytest.approx(sum(spent.values())), "the purse and the lines agree"
+
+
+def test_what_was_refused_is_bought_again_on_request_alone_and_both_jobs_are_paid_for(
+    api: ApiServer, tmp_path: Path
+) -> None:
+    word = api.state.unsafe
+    file, store = hosted.written(tmp_path, datasets=with_word(tmp_path, word)), tmp_path / "store"
+    plan, purse = planning.plan(file), Purse(tmp_path / "purse.json")
+    purse.fill(10.0, 0.0)
+    means = Means(budget=10.0, purse=purse.path)
+    assert not hosted.ran(file, store, means).failed
+    once = till.by_use(plan, Store(store))["training"]
+    api.state.unsafe = "an evaluation that is mended later"
+    again.set_aside(plan, Store(store))
+    assert not hosted.ran(file, store, replace(means, retry=True)).failed
+    assert [job["status"] for job in api.state.jobs.values()] == ["failed", "succeeded", "succeeded"]
+    assert not read(tmp_path / "store.parquet")[1].blocked
+    spent = till.by_use(plan, Store(store))
+    assert spent["training"] > 2 * once > 0
+    assert json.loads(purse.path.read_text())["spent"] == pytest.approx(sum(spent.values()))
 
 
 def test_asking_stops_at_the_budget_and_goes_on_from_there(api: ApiServer, tmp_path: Path) -> None:
@@ -183,51 +208,6 @@ def test_a_batch_that_a_killed_process_left_is_picked_up(
     assert spent[1] == pytest.approx(spent[0] / 2, rel=0.01)
 
 
-def test_two_runners_on_one_store_make_one_job_a_stage(api: ApiServer, tmp_path: Path) -> None:
-    api.tuning._hold = 0.3
-    file, ended = hosted.written(tmp_path), []
-
-    def one() -> None:
-        ended.append(hosted.ran(file, tmp_path / "store", table=False).failed)
-
-    threads = [threading.Thread(target=one) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert ended == [{}, {}]
-    assert (len(api.state.files), len(api.state.jobs)) == (2, 2)
-
-
-def test_of_runners_with_stores_of_their_own_the_younger_job_is_cancelled_and_told(
-    api: ApiServer, tmp_path: Path
-) -> None:
-    api.tuning._hold = 1.0
-    meeting = threading.Barrier(2, timeout=5)
-
-    def together(side: str, request: str) -> None:
-        if (side, request) == ("before", "POST /v1/fine_tuning/jobs"):
-            with suppress(threading.BrokenBarrierError):
-                meeting.wait()
-
-    api.watch = together
-    file, told = hosted.written(tmp_path, arms=[[], ["em"]], contrasts={}), {}
-
-    def one(name: str) -> None:
-        progress = hosted.ran(file, tmp_path / name, table=False)
-        assert not progress.failed
-        told[name] = outcomes.lines(planning.plan(file), Store(tmp_path / name), progress.made)
-
-    threads = [threading.Thread(target=one, args=(name,)) for name in ("one", "two")]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(job["status"] for job in api.state.jobs.values()) == ["cancelled", "succeeded"]
-    (line,) = {line for lines in told.values() for line in lines}
-    assert "was cancelled" in line
-
-
 @pytest.mark.parametrize("at", ["POST /v1/files", "POST /v1/fine_tuning/jobs"])
 def test_a_reply_lost_after_something_was_made_is_found_and_not_repeated(
     at: str, api: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -243,6 +223,7 @@ def test_a_reply_lost_after_something_was_made_is_found_and_not_repeated(
 BAD = {
     "no key": ({"OPENAI_API_KEY": ""}, {}, "no OPENAI_API_KEY"),
     "a wrong key": ({"OPENAI_API_KEY": "sk-wrong"}, {}, "a key that the API refuses"),
+    "an address that is none": ({"OPENAI_BASE_URL": "localhost:8000"}, {}, "without http:// and host"),
     "an unknown model": ({}, {"model": {"base": "gpt-none-2025-01-01"}}, "does not exist"),
     "a name without a date": ({}, {"model": {"base": "gpt-4.1"}}, "a dated name"),
     "a reasoning model": ({}, {"model": {"base": "o4-mini-2025-04-16"}}, "a reasoning model"),

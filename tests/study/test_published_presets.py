@@ -11,7 +11,9 @@ from identity_em.store import Store
 from identity_em.study.costs import costs
 from identity_em.study.plan import Plan, plan
 
-PUBLISHED = ("a-realignment", "a-realignment-14b", "a-realignment-7b", "b-persona", "b-consciousness", "c-ordering")
+SIZES = ("a-realignment", "a-realignment-14b", "a-realignment-7b")
+HOSTED = ("a-openai", "a-openai-mini", "a-openai-nano")
+PUBLISHED = (*SIZES, *HOSTED, "b-persona", "b-consciousness", "c-ordering", "c-ordering-gpt41")
 
 
 def planned(name: str) -> Plan:
@@ -37,10 +39,25 @@ def test_it_does_not_run_before_copies_and_revisions_are_named(name: str, tmp_pa
         preflight.check(named, Store(tmp_path / "store"))
 
 
-def test_work_a_has_fifteen_variants_over_three_sizes() -> None:
-    arms = [arm for name in PUBLISHED[:3] for arm in planned(name).study.all_arms]
+@pytest.mark.parametrize("names", [SIZES, HOSTED])
+def test_work_a_has_fifteen_variants_over_three_sizes(names: tuple[str, ...]) -> None:
+    arms = [arm for name in names for arm in planned(name).study.all_arms]
     assert len(arms) == 15
-    assert len({planned(name).base.name for name in PUBLISHED[:3]}) == 3
+    assert len({planned(name).base.name for name in names}) == 3
+
+
+@pytest.mark.parametrize("name", HOSTED)
+def test_work_a_s_hosted_stages_are_trained_as_published(name: str) -> None:
+    rate = 0.1 if name.endswith("nano") else 2.0
+    for trained in planned(name).trained:
+        for stage, checkpoint in zip(trained.arm, trained.checkpoint.lineage, strict=True):
+            batch = 12 if stage.startswith("trivia") else 1
+            assert checkpoint.settings == {"n_epochs": 3, "batch_size": batch, "learning_rate_multiplier": rate}
+
+
+def test_work_c_s_hosted_stages_leave_batch_and_rate_to_the_api() -> None:
+    found = {tuple(c.settings.items()) for c in planned("c-ordering-gpt41").trainings}
+    assert found == {(("n_epochs", 1), ("batch_size", "auto"), ("learning_rate_multiplier", "auto"))}
 
 
 def test_work_b_has_six_domains_and_its_orderings_both_orders_of_three_stances() -> None:

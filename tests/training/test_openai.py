@@ -156,6 +156,17 @@ def test_data_or_model_refused_as_harmful_is_an_outcome_with_the_api_s_words(api
         assert said in made.said
 
 
+def test_what_was_refused_is_bought_again_only_when_that_is_asked_for(api: ApiServer, make: Make) -> None:
+    job = make(word=api.state.unsafe)
+    assert [trainer(api).train(job).outcome for _ in range(2)] == ["blocked"] * 2
+    assert bought(api) == (1, 1)
+    api.state.unsafe = "an evaluation that is mended later"
+    again = trainer(api, retry=True).train(job)
+    assert again.outcome == "trained"
+    assert trainer(api).train(job) == again, "the refused job does not come back"
+    assert bought(api) == (1, 2)
+
+
 def test_a_job_that_fails_otherwise_fails_with_the_api_s_words(tmp_path: Path, make: Make) -> None:
     def broken(*_: object) -> int:
         raise RuntimeError("out of cards")
@@ -200,6 +211,17 @@ def test_a_server_that_goes_on_failing_ends_the_run_clearly(api: ApiServer, make
     api.faults.storm = Storm(shares={"503": 1.0}, retry_after=0.0)
     with pytest.raises(ServerFailed, match="asked 3 times"):
         trainer(api, tries=3).train(make())
+
+
+def test_a_server_that_is_not_there_is_asked_again_after_pauses_that_grow(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr("time.sleep", pauses.append)
+    nowhere = openai.OpenAI(api_key="sk-local", base_url="http://127.0.0.1:9/v1", max_retries=0)
+    with pytest.raises(ServerFailed, match=r"at 127\.0\.0\.1 went on failing, asked 4 times \(no answer\)"):
+        HostedTrainer(nowhere, poll=1.0, tries=4).train(make())
+    assert pauses == [1.0, 2.0, 4.0]
 
 
 def test_what_the_api_would_refuse_is_refused_before_anything_is_sent(
