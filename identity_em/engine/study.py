@@ -71,6 +71,7 @@ def run_study(
     trainer = environment.require_trainer() if local else None
     if plan.base.hosted and any(not store.has(a) and not outcomes.cause(store, a) for a in plan.artefacts):
         hosting.check(plan.base.name, [c for c in plan.trainings if not store.has(c)], budget=means.budget)
+    hosts = with_gpus(hosts, plan)
     shares = gpus.shares(gpus.here(), hosts.gpus) if hosts.address is None else ()
     store.check_writable()
     store.sweep()
@@ -93,6 +94,11 @@ def run_study(
     done = _finished(plan, progress, path, out, said)
     done = replace(done, summary={**done.summary, "cost": _cost(store, progress)})
     return replace(done, errors=(*done.errors, _CANCELLED), exit_code=130) if cancelled else done
+
+
+def with_gpus(hosts: Hosts, plan: Plan) -> Hosts:
+    """The same hosts, with the GPUs that the plan's largest training takes on a node where more are not asked for."""
+    return replace(hosts, gpus=max([hosts.gpus, *(c.placement.gpus for c in plan.trainings)]))
 
 
 def _engine(root: Path, left: int, means: Means, hosts: Hosts, shares: Sequence[str]) -> Engine:
