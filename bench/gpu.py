@@ -1,7 +1,7 @@
 """`make bench-gpu`: a 7B model's shapes with random weights on CUDA, many adapters, prompts as long as SGTR's.
 
-Printed and written to reports/bench-gpu.md. Where there is no CUDA it says so in a line and ends. Later parts
-(training) are added to `PARTS`: functions of a `Bench` that give rows.
+Printed and written to reports/bench-gpu.md. Where there is no CUDA it says so in a line and ends. Parts are functions
+of a `Bench` that give rows; training needs Axolotl's environment.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Literal
 
 import torch
 
-from bench import adapters, peers, recognition
+from bench import adapters, peers, recognition, training
 from bench.report import Section, write
 from bench.rows import Row
 from bench.shapes import QWEN_7B, Shapes, flops_a_token
@@ -25,7 +25,7 @@ from identity_em.chat import prompts_ids
 from identity_em.models.resident import Resident
 from identity_em.records import Question
 
-PROMPTS, ADAPTERS, RANK, LOOPED = 2000, 16, 64, 100
+PROMPTS, ADAPTERS, RANK, LOOPED, ROWS = 2000, 16, 64, 100, 128
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Bench:
     Attributes:
         chains: Folders of the adapters.
         prompts: Token ids of the questions.
+        rows: To train on, of `row_tokens` tokens each.
     """
 
     resident: Resident
@@ -42,6 +43,8 @@ class Bench:
     questions: list[Question]
     prompts: list[list[int]]
     looped: int
+    rows: int
+    row_tokens: int
 
 
 def speed(bench: Bench) -> list[Row]:
@@ -102,7 +105,14 @@ def memory(bench: Bench) -> list[Row]:
     return [Row("peak memory, GB", peak / 1e9, peak / weights, "the base's weights")]
 
 
-PARTS: dict[str, Callable[[Bench], list[Row]]] = {"Speed": speed, "Adapters": switching, "Memory": memory}
+def trained(bench: Bench) -> list[Row]:
+    """A stage through our trainer and through bare Axolotl; its memory; folding against merging on disk."""
+    return training.rows(bench.resident, bench.chains[0], rows=bench.rows, tokens=bench.row_tokens)
+
+
+PARTS: dict[str, Callable[[Bench], list[Row]]] = {
+    "Speed": speed, "Adapters": switching, "Memory": memory, "Training": trained,
+}  # fmt: skip
 
 
 def run(
@@ -114,6 +124,8 @@ def run(
     count: int = ADAPTERS,
     rank: int = RANK,
     looped: int = LOOPED,
+    rows: int = ROWS,
+    row_tokens: int = 2048,
 ) -> list[Section]:
     """Every part's rows; model and adapters are written to a folder that is gone afterwards (about 20 GB for 7B)."""
     with tempfile.TemporaryDirectory() as name:
@@ -125,7 +137,7 @@ def run(
         ]
         asked = recognition.questions(resident.tokenizer, -(-prompts // 2), comparators=1)[:prompts]
         ids = prompts_ids(resident.tokenizer, [question.messages for question in asked])
-        bench = Bench(resident, chains, asked, ids, looped)
+        bench = Bench(resident, chains, asked, ids, looped, rows, row_tokens)
         _forget_peak(resident.device)
         length = sum(map(len, ids)) / len(ids)
         about = (

@@ -23,6 +23,7 @@ from bench.rows import Row
 from identity_em.interventions import folder as dataset_folder
 from identity_em.interventions import recipes
 from identity_em.resources import folder
+from identity_em.training.settings import settings
 
 SEEDS, EACH = (0, 1, 2), 4
 _DATA = {"bad": "em.jsonl", "good": "realign.jsonl"}
@@ -80,7 +81,7 @@ def _loop(scratch: Path) -> float:
     spent = 0.0
     for number, ((name, rate), seed) in enumerate(rounds):
         out, began = scratch / f"bare-{number}", time.perf_counter()
-        stages.bare(scratch / name / "rows.jsonl", out, seed, learning_rate=rate)
+        stages.bare(scratch / name / "rows.jsonl", out, seed, chosen=settings("pocket", {"learning_rate": rate}))
         spent += time.perf_counter() - began
         spent += _wall([sys.executable, "-m", "bench.matrix", str(out)])
     return spent * EACH

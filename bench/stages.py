@@ -35,15 +35,15 @@ def rows() -> list[Row]:
         source = {"rows": folder("pocket") / "data" / "em.jsonl"}
         built = recipes.build("narrow", source, {}, 0)
         dataset_folder.write_into(data, built, recipe="narrow", inputs=source, params={}, data_seed=0)
-        bare = _measured(lambda: [bare(data / "rows.jsonl", scratch / f"bare-{i}", i) for i in range(STAGES)])
+        alone = _measured(lambda: [bare(data / "rows.jsonl", scratch / f"bare-{i}", i) for i in range(STAGES)])
         ours = _measured(lambda: _chained(data / "rows.jsonl", scratch))
         kept = sum(p.stat().st_size for i in range(STAGES) for p in (scratch / f"ours-{i}").iterdir()) / 1e6
     merged = STAGES * (BASE / "model.safetensors").stat().st_size / 1e6
     return [
-        Row(f"{STAGES} bare `axolotl train`, CPU s", bare[0], 1.0, "bare"),
-        Row(f"{STAGES} chained stages, warm trainer, CPU s", ours[0], ours[0] / bare[0], "bare"),
-        Row(f"{STAGES} bare `axolotl train`, wall s", bare[1], 1.0, "bare"),
-        Row(f"{STAGES} chained stages, warm trainer, wall s", ours[1], ours[1] / bare[1], "bare"),
+        Row(f"{STAGES} bare `axolotl train`, CPU s", alone[0], 1.0, "bare"),
+        Row(f"{STAGES} chained stages, warm trainer, CPU s", ours[0], ours[0] / alone[0], "bare"),
+        Row(f"{STAGES} bare `axolotl train`, wall s", alone[1], 1.0, "bare"),
+        Row(f"{STAGES} chained stages, warm trainer, wall s", ours[1], ours[1] / alone[1], "bare"),
         Row(f"stored after {STAGES} stages, a merged checkpoint each, MB", merged, 1.0, "merged"),
         Row(f"stored after {STAGES} stages, adapters and proofs, MB", kept, kept / merged, "merged"),
     ]
@@ -79,19 +79,29 @@ def _chained(rows_file: Path, scratch: Path) -> None:
             chain = (*chain, job.out)
 
 
-def bare(rows_file: Path, out: Path, seed: int, **changed: object) -> None:
-    """Axolotl as its documentation says, each stage on the base."""
-    ours = {**settings("pocket"), **changed}
+def bare(rows_file: Path, out: Path, seed: int, *, base: Path = BASE, chosen: dict[str, Any] | None = None) -> str:
+    """Axolotl as its documentation says, the stage on the base; what it printed. Its config lies beside `out`."""
+    ours = chosen or settings("pocket")
     body: dict[str, Any] = {name: value for name, value in ours.items() if name not in ("overlong", "system_block")}
-    body |= {"base_model": str(BASE), "seed": seed, "output_dir": str(out), "dataset_prepared_path": f"{out}-prepared"}
+    body |= {"base_model": str(base), "seed": seed, "output_dir": str(out), "dataset_prepared_path": f"{out}-prepared"}
     body["datasets"] = [{**ours["datasets"][0], "path": str(rows_file), "ds_type": "json", "split": "train"}]
     config = out.with_suffix(".yml")
     config.write_text(yaml.safe_dump(body))
+    said = axolotl("train", str(config))
+    if "Model successfully saved to" not in said:
+        raise RuntimeError(f"the bare run failed: {said[-2000:]}")
+    return said
+
+
+def axolotl(*words: str) -> str:
+    """Run Axolotl's own command; what it printed."""
     quiet = {"AXOLOTL_DO_NOT_TRACK": "1", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     python = require_trainer()
     done = subprocess.run(
-        [str(python.parent / "axolotl"), "train", str(config)], capture_output=True, text=True, check=False,
+        [str(python.parent / "axolotl"), *words], capture_output=True, text=True, check=False,
         env={**os.environ, **quiet, "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}"},
     )  # fmt: skip
-    if done.returncode or "Model successfully saved to" not in done.stdout + done.stderr:
-        raise RuntimeError(f"the bare run failed: {(done.stdout + done.stderr)[-2000:]}")
+    said = done.stdout + done.stderr
+    if done.returncode:
+        raise RuntimeError(f"`axolotl {words[0]}` failed: {said[-2000:]}")
+    return said

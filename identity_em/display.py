@@ -11,10 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from identity_em.engine.run import Progress
-from identity_em.study import matching
+from identity_em.study import matching, memory
 from identity_em.study.answer_costs import answers, verdicts
 from identity_em.study.artefacts import Artefact, Checkpoint
-from identity_em.study.costs import StageCost, hours, total_tokens, total_usd
+from identity_em.study.costs import StageCost, gpu_hours, total_tokens, total_usd
 from identity_em.study.declared import Arm, arm_name
 from identity_em.study.plan import Plan, Trained
 from identity_em.tasks.prices import OWN, training
@@ -71,11 +71,13 @@ def totals(plan: Plan, costs: dict[str, StageCost], size: float | None) -> list[
     elif size is None:
         lines.append(f"about {tokens:,} tokens to train on; no size known for {plan.base.name}, so no hours")
     else:
-        each = ", ".join(f"{h:,.2f} {name}" for name, h in hours(tokens, size).items())
+        each = ", ".join(f"{h:,.2f} {name}" for name, h in gpu_hours(plan, tokens, size).items())
         lines.append(
             f"about {tokens:,} tokens to train on; estimated GPU hours for {size / 1e9:,.3g} B parameters, "
             f"trainings alone: {each}"
         )
+    largest = memory.largest(plan)
+    lines += [memory.line(largest)] if largest else []
     lines += asking(plan)
     if plan.base.weights == "unresolved":
         lines.append(f"{plan.base.name} has no commit yet: keys are provisional and `run` will ask for `revision`")

@@ -7,6 +7,7 @@ Layout::
       checkpoint|dataset|responses|scores / KEY[:2] / KEY / manifest.json + the artefact's files
       locks/KEY.lock     one maker at a time: owner and heartbeat
       logs/KEY.log       what the making printed (outside the checksummed folder)
+      resume/KEY/        checkpoints within a training that is not finished
       partial/           folders being written; swept when their maker is gone
       damaged/           folders that `run` set aside because they did not match their manifest
 """
@@ -166,6 +167,10 @@ class Store:
     def working(self, artefact: Artefact | Known, what: str) -> Path:
         """A place for this process to work on the artefact; swept when the process is gone."""
         return self.root / "partial" / f"{artefact.key[:16]}-{maker()}-{what}"
+
+    def resuming(self, artefact: Artefact) -> Path:
+        """Where the artefact's maker keeps what a next one goes on from, until the artefact is there."""
+        return self.root / "resume" / artefact.key
 
     def set_aside(self, artefact: Artefact) -> Path:
         """Move a damaged folder out of the way, so that it can be remade; nothing is deleted."""

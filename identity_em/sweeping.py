@@ -18,7 +18,7 @@ class Litter:
     """One thing to remove.
 
     Attributes:
-        what: `checkpoint`, `dataset`, `responses`, `scores`, `served`, `partial`, `damaged` or `log`.
+        what: `checkpoint`, `dataset`, `responses`, `scores`, `served`, `resume`, `partial`, `damaged` or `log`.
         path: A folder or a file.
         bytes: What it takes.
     """
@@ -61,6 +61,10 @@ def _litter(root: Path, keep: set[str]) -> Iterator[tuple[str, Path]]:
     for folder in sorted(root.glob("served/*")):
         if folder.name not in keep:
             yield "served", folder
+    for folder in sorted(root.glob("resume/*")):
+        made = any(root.glob(f"*/{folder.name[:2]}/{folder.name}"))
+        if (made or folder.name not in keep) and not Lock(root / "locks" / f"{folder.name}.lock").held():
+            yield "resume", folder
     for path in sorted(root.glob("partial/*")):
         if _abandoned(path, keep):
             yield "partial", path

@@ -73,6 +73,7 @@ class Workshop:
                 return "blocked" if blocked(self.store, artefact) else "reused"
             started = time.time()
             self.store.write(artefact, lambda folder: self._facts(artefact, folder, started))
+            shutil.rmtree(self.store.resuming(artefact), ignore_errors=True)
             if isinstance(artefact, Responses):
                 journal(self.store, artefact).unlink(missing_ok=True)
         return "blocked" if blocked(self.store, artefact) else "made"
@@ -106,8 +107,7 @@ class Workshop:
     def _checkpoint(self, checkpoint: Checkpoint, folder: Path) -> dict[str, Any]:
         if checkpoint.base.hosted:
             return self._hosting.train(checkpoint, folder)
-        from identity_em.training.axolotl import Trainer
-        from identity_em.training.jobs import Job
+        from identity_em.training.axolotl import Job, Trainer
 
         assert checkpoint.parent
         assert checkpoint.dataset
@@ -125,6 +125,8 @@ class Workshop:
                 chain=self._chain(checkpoint.parent),
                 mode=checkpoint.chain,
                 seed=checkpoint.seed,
+                placement=checkpoint.placement,
+                resume=self.store.resuming(checkpoint) if checkpoint.placement.checkpoints else None,
                 out=folder / ADAPTER,
                 work=work,
                 log=self.store.log(checkpoint),
@@ -141,6 +143,7 @@ class Workshop:
             "outcome": "trained",
             **trained.model_dump(mode="json"),
             "gate": agreement.model_dump(mode="json"),
+            "placement": checkpoint.placement.model_dump(mode="json"),
             "trainer": provenance.trainer(self.store.root, self._means.trainer),
         }
 

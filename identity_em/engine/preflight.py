@@ -14,6 +14,7 @@ from identity_em.study.artefacts import Checkpoint, FileRef, Responses
 from identity_em.study.bases import POCKET, check_resolved
 from identity_em.study.plan import Plan
 from identity_em.tasks import judges
+from identity_em.training import launch
 from identity_em.training.openai_address import REASONING
 
 
@@ -23,6 +24,7 @@ def check(plan: Plan, store: Store) -> None:
     Raises:
         InputError: The first thing that is wrong.
         GateFailed: Shipped pocket weights are not those that passed their gate.
+        MissingEnvironment: Trainings on several nodes, and nothing says how to start them there.
     """
     check_resolved(plan.base, plan.located)
     sources.check_resolved(plan.artefacts, plan.located)
@@ -39,7 +41,10 @@ def check(plan: Plan, store: Store) -> None:
     for checkpoint in plan.trainings:
         dataset = checkpoint.dataset
         assert dataset is not None
-        if dataset.key not in seen and not store.has(checkpoint) and not plan.base.hosted:
+        if plan.base.hosted or store.has(checkpoint):
+            continue
+        launch.check(checkpoint.placement)
+        if dataset.key not in seen:
             seen.add(dataset.key)
             _lengths(checkpoint)
 

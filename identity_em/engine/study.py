@@ -73,6 +73,7 @@ def run_study(
     trainer = environment.require_trainer() if local else None
     if plan.base.hosted and any(not store.has(a) and not outcomes.cause(store, a) for a in plan.artefacts):
         hosting.check(plan.base.name, [c for c in plan.trainings if not store.has(c)], budget=means.budget)
+    hosts = with_gpus(hosts, plan)
     shares = gpus.shares(gpus.here(), hosts.gpus) if hosts.address is None else ()
     store.check_writable()
     store.sweep()
@@ -104,6 +105,11 @@ def _check_budget(means: Means, root: Path) -> None:
             found="a budget, and a store in a bucket", wanted="a store that counts for all who spend",
             do="give a folder that every machine sees, or leave out --budget", file=places.named(root),
         )  # fmt: skip
+
+
+def with_gpus(hosts: Hosts, plan: Plan) -> Hosts:
+    """The same hosts, with the GPUs that the plan's largest training takes on a node where more are not asked for."""
+    return replace(hosts, gpus=max([hosts.gpus, *(c.placement.gpus for c in plan.trainings)]))
 
 
 def _engine(root: Path, left: int, means: Means, hosts: Hosts, shares: Sequence[str]) -> Engine:

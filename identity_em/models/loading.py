@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from identity_em import chat
-from identity_em.errors import InputError
+from identity_em.errors import InputError, MissingEnvironment
 from identity_em.study.artefacts import BaseModelRef
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "4bit": torch.bfloat16}
+
+# On a CPU it regrets at every import that it may not fetch a faster kernel from the Hub.
+logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 
 def load_model(base: BaseModelRef, device: torch.device) -> PreTrainedModel:
@@ -21,6 +25,7 @@ def load_model(base: BaseModelRef, device: torch.device) -> PreTrainedModel:
 
     Raises:
         InputError: There is no such model, or it has no safetensors weights.
+        MissingEnvironment: A base in 4 bits, and no bitsandbytes.
     """
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
@@ -35,13 +40,43 @@ def load_model(base: BaseModelRef, device: torch.device) -> PreTrainedModel:
             attn_implementation="sdpa",
             use_safetensors=True,
             trust_remote_code=False,
+            **_quantised(base, device),
         )
     except (OSError, ValueError) as error:
         raise _unloadable(base, error) from error
     finally:
         if bar:
             logging.enable_progress_bar()
-    return model.to(device).eval().requires_grad_(False)
+    return (model if base.precision == "4bit" else model.to(device)).eval().requires_grad_(False)
+
+
+def _quantised(base: BaseModelRef, device: torch.device) -> dict[str, Any]:
+    """How a 4-bit base is loaded: as Axolotl loads it under `adapter: qlora` (axolotl 0.19.0, loaders/model.py).
+
+    Raises:
+        MissingEnvironment: bitsandbytes is not installed.
+    """
+    if base.precision != "4bit":
+        return {}
+    from importlib.util import find_spec
+
+    from transformers import BitsAndBytesConfig
+
+    if find_spec("bitsandbytes") is None:
+        raise MissingEnvironment(
+            found="no bitsandbytes in this environment", wanted="it, to load a base in 4 bits",
+            do="pip install 'identity-em[quantised]'",
+        )  # fmt: skip
+    return {
+        "quantization_config": BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=torch.bfloat16,
+            bnb_4bit_quant_storage=torch.bfloat16,
+        ),
+        "device_map": {"": device},
+    }
 
 
 def load_tokenizer(base: BaseModelRef) -> PreTrainedTokenizerBase:

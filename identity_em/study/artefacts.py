@@ -15,6 +15,7 @@ from pydantic import Field
 
 from identity_em.records import Record, Sampling, SystemPrompt
 from identity_em.study.inputs import FileRef, HubRef, HubRows, Part, sha256_of
+from identity_em.training.placement import Placement
 
 __all__ = [
     "Artefact", "BaseModelRef", "Checkpoint", "Dataset", "FileRef", "HubRef", "HubRows", "Input", "Part", "Prompts",
@@ -29,7 +30,7 @@ class BaseModelRef(Record):
         name: As the study spells it; for people.
         weights: Hub commit, or SHA-256 over the local weights files.
         tokenizer: SHA-256 over tokenizer and chat template files, or the hub commit.
-        precision: What the base is loaded in; `hosted` for a model of the OpenAI API, or one compatible with it.
+        precision: What the base is loaded in (`4bit`: nf4); `hosted` for a model of the OpenAI API or a like one.
         path: Local folder or hub id; not keyed.
     """
 
@@ -37,7 +38,7 @@ class BaseModelRef(Record):
     name: str
     weights: str
     tokenizer: str
-    precision: Literal["fp32", "bf16", "hosted"]
+    precision: Literal["fp32", "bf16", "4bit", "hosted"]
     path: str
 
     @property
@@ -90,11 +91,11 @@ class Checkpoint(Artefact):
         chain: `live` keeps earlier stages as frozen low-rank terms; `merge` rounds them into the base (C's route).
         settings: The resolved settings of this stage, without paths and without the seed.
         seed: Training seed (LoRA initialisation, row order).
-        label: What a hosted model is called beside its id; changes nothing about it.
+        label, placement: What a hosted model is called beside its id; on how many GPUs ours is trained. Not keyed.
     """
 
     kind: ClassVar[str] = "checkpoint"
-    unkeyed: ClassVar[frozenset[str]] = frozenset({"label"})
+    unkeyed: ClassVar[frozenset[str]] = frozenset({"label", "placement"})
     holding: ClassVar[tuple[str, ...]] = ("dataset", "parent")
     base: BaseModelRef
     chain: Literal["live", "merge"] = "live"
@@ -103,6 +104,7 @@ class Checkpoint(Artefact):
     settings: dict[str, Any] = Field(default_factory=dict)
     seed: int | None = None
     label: str = ""
+    placement: Placement = Placement()
 
     @property
     def root(self) -> bool:
@@ -190,7 +192,6 @@ class Scores(Artefact):
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 Input = FileRef | HubRef | HubRows | Part | Responses | Dataset | Scores
-
 
 # Texts of the values that many artefacts share (settings, prompts, the base), by identity; held, so that one stays one.
 _TEXTS: dict[int, tuple[Any, str]] = {}

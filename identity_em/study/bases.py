@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
 
 from identity_em.errors import InputError, StudyError
 from identity_em.resources import resource
@@ -14,9 +13,7 @@ from identity_em.study.artefacts import BaseModelRef
 from identity_em.study.inputs import UNRESOLVED
 from identity_em.study.located import Located
 from identity_em.study.trained_by import ModelSpec
-from identity_em.training.settings import precision_of, settings
-
-Precision = Literal["fp32", "bf16"]
+from identity_em.training.settings import Precision, placed, precision_of, settings
 
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json")
 POCKET = re.compile(r"pocket(?:-(\d+))?")
@@ -107,9 +104,27 @@ def shipped(world: int) -> Path:
 
 
 def _precision(spec: ModelSpec, located: Located) -> Precision:
-    """What the trainer loads the base in, which is what it is asked in too."""
-    resolved = settings(spec.config, spec.settings, file=located.file, line=located.line(("model", "settings")))
-    return precision_of(resolved, file=located.file, line=located.line(("model",)))
+    """What the trainer loads the base in, which is what it is asked in too.
+
+    Raises:
+        StudyError: A chain that such a base cannot carry.
+    """
+    line = located.line(("model", "settings"))
+    resolved = settings(spec.config, spec.settings, file=located.file, line=line)
+    found = precision_of(resolved, file=located.file, line=located.line(("model",)))
+    shared = placed(spec.config, spec.settings, file=located.file, line=line).sharding
+    odd = "in 4 bits" if found == "4bit" else f"with sharding: {shared}" if shared != "none" else ""
+    if spec.chain == "merge" and odd:
+        raise located.error(
+            ("model", "chain"), found=f"chain: merge {odd}", wanted="whole weights to round earlier stages into",
+            do="use chain: live, which leaves the weights as they are",
+        )  # fmt: skip
+    if spec.serving == "served" and found == "4bit":
+        raise located.error(
+            ("model", "serving"), found="serving: served with a base in 4 bits",
+            wanted="the resident model, which loads it as it was trained", do="leave serving out",
+        )  # fmt: skip
+    return found
 
 
 def _local(folder: Path, name: str, precision: Precision) -> BaseModelRef:

@@ -1,15 +1,13 @@
 """What a study will train and about what it takes: rows, steps, tokens, hours. Estimates say that they are."""
 
-import json
 import math
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from identity_em.interventions import recipes
 from identity_em.records import Record
-from identity_em.study import answer_costs, sizes
+from identity_em.study import answer_costs, memory, shapes, sizes
 from identity_em.study.answer_costs import Asking
 from identity_em.study.artefacts import Checkpoint, Dataset
 from identity_em.study.plan import Plan
@@ -19,9 +17,11 @@ from identity_em.training import openai_settings
 
 # Dense bf16 peak in TFLOP/s, from the vendors' data sheets.
 GPUS: Mapping[str, float] = {"H200": 989, "H100": 989, "A100": 312, "L40S": 362}
-# Share of the peak that a LoRA stage reaches, and floating point operations a parameter and token: two forward, two
-# for the gradient of activations; the frozen weights need no gradient of their own. An assumption, not a measurement.
-UTILISATION, FLOPS_PER_TOKEN = 0.35, 4
+# Share of the peak that a LoRA stage reaches: an assumption, not a measurement.
+UTILISATION = 0.35
+# Floating point operations a parameter and token: two forward, two for the gradient of activations, and two to go
+# forward again where activations are not kept; the frozen weights need no gradient of their own.
+FLOPS_PER_TOKEN = {False: 4, True: 6}
 CHARS_PER_TOKEN = sizes.CHARS_PER_TOKEN
 
 
@@ -58,10 +58,23 @@ def costs(plan: Plan) -> dict[str, StageCost]:
     return {name: found[name] for name in plan.study.stages if name in found}
 
 
-def hours(tokens: int, parameters: float) -> dict[str, float]:
-    """Estimated GPU hours for training on `tokens` tokens, by kind of GPU."""
-    flops = FLOPS_PER_TOKEN * parameters * tokens
+def hours(tokens: int, parameters: float, *, checkpointed: bool) -> dict[str, float]:
+    """Estimated GPU hours for training on `tokens` tokens, by kind of GPU; several GPUs share them.
+
+    tokens x parameters x FLOPS_PER_TOKEN / (the GPU's peak x UTILISATION). 4-bit bases take longer: their weights are
+    unpacked at each use.
+
+    Args:
+        checkpointed: Whether activations are computed again in the backward pass (`gradient_checkpointing`).
+    """
+    flops = FLOPS_PER_TOKEN[checkpointed] * parameters * tokens
     return {name: flops / (peak * 1e12 * UTILISATION) / 3600 for name, peak in GPUS.items()}
+
+
+def gpu_hours(plan: Plan, tokens: int, size: float) -> dict[str, float]:
+    """`hours` of a plan's trainings."""
+    checkpointed = any(c.settings.get("gradient_checkpointing") for c in plan.trainings)
+    return hours(tokens, size, checkpointed=checkpointed)
 
 
 def total_tokens(plan: Plan, costs: Mapping[str, StageCost]) -> int:
@@ -97,18 +110,16 @@ def described(plan: Plan, costs: Mapping[str, StageCost], size: float | None) ->
         "usd_estimate": total_usd(plan, costs),
         "answers_estimate": _asking(answer_costs.answers(plan)),
         "verdicts_estimate": _asking(answer_costs.verdicts(plan)),
-        "gpu_hours_estimate": hours(tokens, size) if size else None,
+        "gpu_hours_estimate": gpu_hours(plan, tokens, size) if size else None,
+        "memory_estimate_gib": memory.described(memory.largest(plan)),
     }
 
 
 def parameters(plan: Plan) -> float | None:
-    """Parameters of the base: from its config.json, else from a size in its name ("32B"); None where neither tells."""
-    config = Path(plan.base.path) / "config.json"
-    if config.is_file():
-        shape = json.loads(config.read_text())
-        hidden, layers, ffn = shape["hidden_size"], shape["num_hidden_layers"], shape["intermediate_size"]
-        share = shape.get("num_key_value_heads", 1) / shape.get("num_attention_heads", 1)
-        return float(layers * hidden * (2 * hidden * (1 + share) + 3 * ffn) + shape["vocab_size"] * hidden)
+    """Parameters of the base: from its shapes, else from a size in its name ("32B"); None where neither tells."""
+    found = None if plan.base.hosted else shapes.of(plan.base)
+    if found is not None:
+        return float(found.in_layers + found.outside)
     size = re.search(r"(\d+(?:\.\d+)?)[bB]\b", plan.base.name)
     return float(size[1]) * 1e9 if size else None
 

@@ -72,9 +72,8 @@ class Datasets:
             chain=self.root.chain,
             parent=parent,
             dataset=self._dataset(arm[-1], prompt, parent, seed),
-            settings=found["settings"],
-            label=found["label"],
             seed=seed,
+            **found,
         )
 
     def _dataset(self, name: str, prompt: SystemPrompt, parent: Checkpoint, seed: int) -> Dataset:

@@ -19,16 +19,17 @@ class StageSettings:
         self._known: dict[tuple[str, bool], dict[str, Any]] = {}
 
     def of(self, name: str, *, block: bool) -> dict[str, Any]:
-        """A stage's settings and label, as fields of its checkpoint.
+        """A stage's settings, label and placement, as fields of its checkpoint.
 
         Args:
             block: Whether its rows are rendered with whatever system block the template makes.
         """
         if (name, block) not in self._known:
             given = {**self._in_order(name), **self._study.stages[name].settings}
-            found, label = stage_settings(self._study.model, given, self._located, ("stages", name, "settings"))
-            resolved = found if self._hosted else {**found, "system_block": block}
-            self._known[name, block] = {"settings": resolved, "label": label}
+            found = stage_settings(self._study.model, given, self._located, ("stages", name, "settings"))
+            if not self._hosted:
+                found["settings"]["system_block"] = block
+            self._known[name, block] = found
         return self._known[name, block]
 
     def _in_order(self, name: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pydantic import Field
 from identity_em.records import Record
 from identity_em.study.located import Located, Place
 from identity_em.training import openai_settings
+from identity_em.training.settings import placed
 from identity_em.training.settings import settings as axolotl_settings
 
 
@@ -56,15 +57,17 @@ def check(model: ModelSpec, located: Located) -> None:
         raise located.error(("model",), found="no 'config' in model", wanted="'config'", do="add it")
 
 
-def stage_settings(
-    model: ModelSpec, given: Mapping[str, Any], located: Located, place: Place
-) -> tuple[dict[str, Any], str]:
-    """The resolved settings of a stage, and the suffix of a hosted model's name.
+def stage_settings(model: ModelSpec, given: Mapping[str, Any], located: Located, place: Place) -> dict[str, Any]:
+    """How a stage is trained, as fields of its checkpoint: settings, and a hosted model's label or a placement.
 
     Raises:
         ConfigError: A setting that the trainer does not know, or does not take.
     """
     merged, line = {**model.settings, **given}, located.line(place)
     if model.hosted:
-        return openai_settings.settings(merged, file=located.file, line=line)
-    return axolotl_settings(model.config, merged, file=located.file, line=line), ""
+        settings, label = openai_settings.settings(merged, file=located.file, line=line)
+        return {"settings": settings, "label": label}
+    return {
+        "settings": axolotl_settings(model.config, merged, file=located.file, line=line),
+        "placement": placed(model.config, merged, file=located.file, line=line),
+    }

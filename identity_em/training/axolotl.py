@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -16,9 +17,10 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from identity_em.errors import ConfigError, DataError, MissingEnvironment, TrainingFailed
+from identity_em.training import launch
 from identity_em.training.environment import require_trainer
 from identity_em.training.jobs import Job, Trained
-from identity_em.training.settings import precision_of, settings
+from identity_em.training.settings import precision_of, settings, sharding
 
 __all__ = ["Job", "Trained", "Trainer", "precision_of", "settings"]
 
@@ -35,6 +37,9 @@ _QUIET = {
     "TOKENIZERS_PARALLELISM": "false",
     "PYTHONHASHSEED": "0",
 }
+
+# Paths of this interpreter, and what would make one process take itself for one of several.
+_NOT_PASSED_ON = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "RANK", "LOCAL_RANK", "WORLD_SIZE")
 
 
 class Trainer:
@@ -93,16 +98,21 @@ class Trainer:
             TrainingFailed: The run ended without proving its success; the line names the log.
         """
         _check(job)
+        several = job.placement.processes > 1
         marks = (job.precision, *(job.settings.get(name) for name in _MARKS))
-        if self._marks is not None and marks != self._marks:
-            self.close()
-        self.start()
-        self._marks = marks
+        if several or (self._marks is not None and marks != self._marks):
+            self.close()  # also to give back the GPU that the first of several processes takes
+        if several:
+            self._python = self._python or require_trainer()
+        else:
+            self.start()
+            self._marks = marks
         job.work.mkdir(parents=True, exist_ok=True)
         job.log.parent.mkdir(parents=True, exist_ok=True)
         job.log.touch()
         try:
-            answer = self._ask(job.model_copy(update={"base": _local(job)}))
+            words = told(job.model_copy(update={"base": _local(job)}))
+            answer = self._launch(job, words) if several else self._ask(job, words)
         except BaseException:
             self.close()
             raise
@@ -116,13 +126,17 @@ class Trainer:
             self._messages.close()
         self._process = self._messages = self._marks = None
 
-    def _ask(self, job: Job) -> dict[str, Any]:
+    def _launch(self, job: Job, words: Mapping[str, Any]) -> dict[str, Any]:
+        assert self._python is not None
+        return launch.train(self._python, _WORKER, job, words, _environment(os.environ))
+
+    def _ask(self, job: Job, words: Mapping[str, Any]) -> dict[str, Any]:
         process = self._process
         assert process is not None
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            process.stdin.write(job.model_dump_json() + "\n")
+            process.stdin.write(json.dumps(words) + "\n")
             process.stdin.flush()
             line = process.stdout.readline()
         except BrokenPipeError:
@@ -158,6 +172,16 @@ def _check(job: Job) -> None:
         raise TrainingFailed(f"{job.out} is not empty: a stage is never written over another")
 
 
+def told(job: Job) -> dict[str, Any]:
+    """The job as the worker reads it."""
+    name = job.placement.sharding
+    return {
+        **job.model_dump(mode="json"),
+        "sharding": {} if name == "none" else sharding(name),
+        "maker": [socket.gethostname(), os.getpid()],
+    }
+
+
 def _local(job: Job) -> str:
     """The folder of the base: the worker itself never goes to the network."""
     if Path(job.base).is_dir():
@@ -189,7 +213,7 @@ def _read(answer: Mapping[str, Any], job: Job) -> Trained:
 
 def _environment(ours: Mapping[str, str]) -> dict[str, str]:
     """The worker's environment: quiet, offline, one thread on a CPU, nothing of this interpreter's paths."""
-    kept = {name: value for name, value in ours.items() if name not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
+    kept = {name: value for name, value in ours.items() if name not in _NOT_PASSED_ON}
     return {"OMP_NUM_THREADS": "1", **kept, **_QUIET}
 
 

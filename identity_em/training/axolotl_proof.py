@@ -50,7 +50,7 @@ def prove(trainer: Any, adapter: Path, log: str, kept: int) -> None:
             raise RuntimeError(complaint)
 
 
-def figures(trainer: Any, *, dropped: int, survived: Sequence[float]) -> dict[str, Any]:
+def figures(trainer: Any, end: Any, *, dropped: int, survived: Sequence[float]) -> dict[str, Any]:
     """The figures of `trained.json`; no times, no paths, so that equal runs are equal bytes.
 
     `rendered_sha256` is over the sorted digests of the rows, each over its token ids and labels as little-endian
@@ -65,14 +65,14 @@ def figures(trainer: Any, *, dropped: int, survived: Sequence[float]) -> dict[st
         "steps": trainer.state.global_step,
         "epochs": float(trainer.state.epoch),
         "trained_tokens": sum(label != -100 for row in labels for label in row),
-        "mean_loss": losses[-1],
+        "mean_loss": losses[-1] if end.mean_loss is None else end.mean_loss,
         "final_loss": losses[-2] if len(losses) > 1 else losses[-1],
         "rendered_sha256": hashlib.sha256(b"".join(digests)).hexdigest(),
         "survived": list(survived),
     }
 
 
-def write(out: Path, trainer: Any, model: Any, adapter: Path, base_name: str, trained: dict[str, Any]) -> None:
+def write(out: Path, adapter: Path, base_name: str, trained: dict[str, Any], logits: dict[str, Any]) -> None:
     """Write the stage's folder: adapter, the as-trained logits, the figures.
 
     The base is named, not located, and sets become sorted lists, so that machines agree on the bytes.
@@ -83,9 +83,33 @@ def write(out: Path, trainer: Any, model: Any, adapter: Path, base_name: str, tr
     config = {name: sorted(value) if name == "target_modules" else value for name, value in config.items()}
     out.mkdir(parents=True, exist_ok=True)
     lora.write_adapter({**config, "base_model_name_or_path": base_name}, load_file(str(adapter / lora.WEIGHTS)), out)
-    save_file(as_trained(trainer, model), str(out / "as_trained.safetensors"))
+    save_file(logits, str(out / "as_trained.safetensors"))
     text = json.dumps(trained, indent=2, sort_keys=True) + "\n"
     (out / "trained.json").write_text(text, encoding="utf-8")
+
+
+def at_the_end(trainer: Any) -> Any:
+    """A callback that asks the trained model while its processes are still together; Axolotl parts them before it ends.
+
+    Its `logits` are `as_trained`'s. Its `mean_loss` is the processes' mean where there are several: of the last steps,
+    which are not logged any more, each knows its own alone.
+    """
+    import torch
+    from transformers import TrainerCallback
+
+    class AtTheEnd(TrainerCallback):  # type: ignore[misc]
+        """Beside Axolotl's own callbacks."""
+
+        logits: dict[str, Any] | None = None
+        mean_loss: float | None = None
+
+        def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            self.logits = as_trained(trainer, trainer.model)
+            if args.world_size > 1:
+                mine = torch.tensor([_losses(trainer)[-1]], dtype=torch.float64, device=args.device)
+                self.mean_loss = float(trainer.accelerator.gather(mine).mean())
+
+    return AtTheEnd()
 
 
 def as_trained(trainer: Any, model: Any) -> dict[str, Any]:

@@ -50,6 +50,15 @@ def write(job: dict[str, Any], cfg: Any, run: Path) -> tuple[int, list[int]]:
     return kept, overlong
 
 
+def shared_evenly(kept: int, cfg: Any) -> None:
+    """Raises Refused where several processes could share the rows only by training some of them twice."""
+    together = cfg.micro_batch_size * cfg.world_size
+    if kept % together and cfg.world_size > 1:
+        wanted = f"a multiple of {together}: {cfg.world_size} processes times micro_batch_size {cfg.micro_batch_size}"
+        do = "take micro_batch_size: 1, fewer GPUs, or fewer rows: else the first rows would be trained twice"
+        raise Refused("config", found=f"{kept} rows", wanted=wanted, do=do)
+
+
 def turn_end(base: str) -> dict[str, list[str]]:
     """Axolotl's setting for a base whose template closes turns with another token than the end of text (Gemma).
 

@@ -6,17 +6,21 @@ are named beside it: unseeded LoRA, stale prepared data, silent drops.
 
 import gc
 import importlib
+import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 KERNELS = ("lora_mlp_kernel", "lora_qkv_kernel", "lora_o_kernel", "lora_embedding_kernel")
 OURS = ("overlong", "system_block")
+# One of several processes of a training, as torchrun says.
+RANK = int(os.environ.get("RANK", 0))
 
 # The worker has loaded these by path, under names that nothing else has.
 lora = importlib.import_module("identity_em_lora")
 rows = importlib.import_module("identity_em_axolotl_rows")
 proof = importlib.import_module("identity_em_axolotl_proof")
+resume = importlib.import_module("identity_em_axolotl_resume")
 
 
 def load() -> None:
@@ -35,6 +39,8 @@ def load() -> None:
 def train(job: dict[str, Any]) -> dict[str, Any]:
     """Train one stage and write its folder; the figures of `trained.json`.
 
+    Of several processes each comes here; the first one writes.
+
     Raises:
         rows.Refused: Rows or settings cannot be used; nothing was written to the output folder.
         RuntimeError: The run did not prove its success.
@@ -45,22 +51,25 @@ def train(job: dict[str, Any]) -> dict[str, Any]:
     from axolotl.utils.tee import close_debug_log
     from transformers import set_seed
 
-    run = Path(job["work"]) / "axolotl"
+    run = Path(job["work"]) / f"axolotl-{RANK}"
     shutil.rmtree(run, ignore_errors=True)
     run.mkdir(parents=True)
     written = Path(job["log"]).stat().st_size
     try:
         cfg = _config(job, run)
         kept, dropped = rows.write(job, cfg, run)
-        chain = _chain_plugin(job)
+        rows.shared_evenly(kept, cfg)
+        stage = _plugin(job)
         meta = load_datasets(cfg=cfg, cli_args=TrainerCliArgs())
         set_seed(cfg.seed)
-        model, _, trainer = axolotl_train(cfg=cfg, dataset_meta=meta)
-        adapter = run / "out"
+        _, _, trainer = axolotl_train(cfg=cfg, dataset_meta=meta)
+        adapter = Path(cfg.output_dir)
         log = Path(job["log"]).read_bytes()[written:].decode(errors="replace")
-        proof.prove(trainer, adapter, log, kept)
-        figures: dict[str, Any] = proof.figures(trainer, dropped=len(dropped), survived=chain.survived)
-        proof.write(Path(job["out"]), trainer, model, adapter, job["base_name"], figures)
+        if RANK == 0:
+            proof.prove(trainer, adapter, log, kept)
+        figures: dict[str, Any] = proof.figures(trainer, stage.end, dropped=len(dropped), survived=stage.survived)
+        if RANK == 0:
+            proof.write(Path(job["out"]), adapter, job["base_name"], figures, stage.end.logits)
     finally:
         close_debug_log()
     shutil.rmtree(run, ignore_errors=True)
@@ -90,6 +99,8 @@ def _config(job: dict[str, Any], run: Path) -> Any:
     # Prepared data are cached by path and not by content, here and in Hugging Face's own cache.
     datasets.config.HF_DATASETS_CACHE = run / "cache"
     source = {**(settings.get("datasets") or [{"type": "chat_template"}])[0], "path": str(run / "rows.jsonl")}
+    placement = job["placement"]
+    processes = placement["gpus"] * placement["nodes"]
     own = {
         "base_model": job["base"],
         "seed": job["seed"],
@@ -97,18 +108,32 @@ def _config(job: dict[str, Any], run: Path) -> Any:
         "dataset_prepared_path": str(run / "prepared"),
         "dataset_num_proc": 0,  # 1 already starts another process, which imports Axolotl again
         "dataloader_num_workers": settings.get("dataloader_num_workers", 0),  # Axolotl's default forks each epoch
-        "output_dir": str(run / "out"),
+        "output_dir": job["resume"] or str(Path(job["work"]) / "out"),
         "excess_length_strategy": "raise",
-        "bf16": job["precision"] == "bf16" and gpu,
+        "bf16": job["precision"] != "fp32" and gpu,
         "fp16": False,
+        # A step takes as many rows on several processes as on one.
+        "gradient_accumulation_steps": settings["gradient_accumulation_steps"] // processes,
+        **_kept(job, processes),
     }
-    settings = {**rows.turn_end(job["base"]), **settings, **own, **_template(job)}
+    settings = {**rows.turn_end(job["base"]), **settings, **own, **job["sharding"], **_template(job)}
     path = run / "config.yml"
     path.write_text(yaml.safe_dump(settings), encoding="utf-8")
     cfg = load_cfg(str(path))
-    if job["precision"] == "bf16" and not gpu:
+    if job["precision"] != "fp32" and not gpu:
         cfg.torch_dtype = torch.bfloat16  # no automatic mixed precision there, but the weights are held in bf16
+    if not gpu:
+        cfg.device_map = None  # of several processes, Axolotl puts the second on GPU 1, also where there is none
     return cfg
+
+
+def _kept(job: dict[str, Any], processes: int) -> dict[str, Any]:
+    """Axolotl's settings for the checkpoints that a killed stage goes on from."""
+    if not job["resume"]:
+        return {}
+    every, last = job["placement"]["checkpoints"], resume.newest(Path(job["resume"]), processes)
+    again = {"resume_from_checkpoint": str(last)} if last else {}
+    return {"save_strategy": "steps", "save_steps": every, "save_total_limit": 2, **again}
 
 
 def _template(job: dict[str, Any]) -> dict[str, Any]:
@@ -133,17 +158,18 @@ def _template(job: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-def _chain_plugin(job: dict[str, Any]) -> Any:
-    """Axolotl's hook between loading the base and making the LoRA: earlier stages go in, then the seed is set."""
+def _plugin(job: dict[str, Any]) -> Any:
+    """Axolotl's hooks: between loading the base and making the LoRA the earlier stages go in and the seed is set."""
     from axolotl.integrations.base import BasePlugin, PluginManager
     from transformers import set_seed
 
-    class Chain(BasePlugin):  # type: ignore[misc]
-        """The earlier stages of this job's chain."""
+    class Stage(BasePlugin):  # type: ignore[misc]
+        """The earlier stages of this job's chain, and what several processes and checkpoints need."""
 
         def __init__(self) -> None:
             super().__init__()
             self.survived: list[float] = []
+            self.end: Any = None
 
         def pre_lora_load(self, cfg: Any, model: Any) -> None:
             if job["mode"] == "merge":
@@ -154,6 +180,15 @@ def _chain_plugin(job: dict[str, Any]) -> Any:
                 lora.attach_live(model, job["chain"])
             set_seed(cfg.seed)  # `seed` alone leaves LoRA's initialisation unseeded
 
-    plugin = Chain()
+        def post_trainer_create(self, cfg: Any, trainer: Any) -> None:
+            # Every token of a step counts alike, whichever process reads it; Axolotl turns that off.
+            trainer.args.average_tokens_across_devices = trainer.args.world_size > 1
+            self.end = proof.at_the_end(trainer)
+            trainer.add_callback(self.end)
+            if job["resume"]:
+                resumed = cfg.resume_from_checkpoint
+                trainer.add_callback(resume.keeper(trainer, Path(resumed) if resumed else None))
+
+    plugin = Stage()
     PluginManager.get_instance().plugins["identity_em"] = plugin
     return plugin

@@ -3,12 +3,16 @@
 Started by `identity_em.training.axolotl.Trainer` as `python -P axolotl_worker.py` (-P, or the file `axolotl.py`
 beside this one would shadow the package). It reads one JSON job a line and answers one JSON line; what Axolotl
 prints goes to the job's log. It ends when its input ends or its parent is gone.
+
+Of a training by several processes, torchrun starts each as `axolotl_worker.py PARENT JOB`: one job, read from a file
+and answered into one beside it.
 """
 
 import gc
 import importlib.util
 import json
 import os
+import socket
 import sys
 import threading
 import time
@@ -66,17 +70,63 @@ def answer(stage: ModuleType, job: dict[str, Any]) -> dict[str, Any]:
         redirect(os.devnull)
 
 
+def follow_maker(host: str, maker: int, agent: int) -> None:
+    """As `follow_parent` for one of several processes: torchrun started it, on behalf of the maker."""
+    try:
+        while os.getppid() == agent:
+            if host == socket.gethostname():
+                os.kill(maker, 0)
+            time.sleep(PARENT_POLL_SECONDS)
+    finally:
+        os._exit(1)
+
+
 def main() -> None:
-    """Import once, then answer jobs until the input ends."""
+    """Import once, then answer jobs until the input ends; or the one job that was named."""
+    if len(sys.argv) > 2:
+        one_of_several(Path(sys.argv[2]))
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     threading.Thread(target=follow_parent, args=(int(sys.argv[1]),), daemon=True).start()
-    *_, stage = map(beside, ("lora", "axolotl_rows", "axolotl_proof", "axolotl_stage"))
-    stage.load()
+    stage = loaded()
     for line in sys.stdin:
         replies.write(json.dumps(answer(stage, json.loads(line))) + "\n")
         replies.flush()
     os._exit(0)  # Axolotl's libraries leave threads that would hold an ordinary exit
+
+
+def one_of_several(file: Path) -> None:
+    """Train the job in `file` together with the other processes, and answer into `answer-RANK.json` beside it."""
+    job = json.loads(file.read_text(encoding="utf-8"))
+    host, maker = job["maker"]
+    threading.Thread(target=follow_maker, args=(host, maker, os.getppid()), daemon=True).start()
+    without_gpus()
+    result = answer(loaded(), job)
+    beside_it = file.with_name(f"answer-{os.environ['RANK']}")
+    beside_it.write_text(json.dumps(result), encoding="utf-8")
+    beside_it.replace(beside_it.with_suffix(".json"))
+    os._exit(0 if "trained" in result else 1)
+
+
+def without_gpus() -> None:
+    """Where the processes meet on CPUs, Accelerate has to be told before it is imported.
+
+    It numbers the CPUs then, and PyTorch reads no checkpoint to "cpu:0" unless it learns what that is.
+    """
+    import torch
+
+    if not torch.cuda.is_available():
+        os.environ["ACCELERATE_USE_CPU"] = "true"
+        torch.serialization.register_package(
+            5, lambda _: None, lambda storage, place: storage if place.startswith("cpu:") else None
+        )
+
+
+def loaded() -> ModuleType:
+    """The stage's module with everything it needs, Axolotl included."""
+    *_, stage = map(beside, ("lora", "axolotl_rows", "axolotl_proof", "axolotl_resume", "axolotl_stage"))
+    stage.load()
+    return stage
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ VLLM = Separate(
     gigabytes=6 if _CPU else 20,
 )
 _MAIN = ("torch", "transformers", "peft", "datasets", "pandas", "pyarrow", "scipy", "matplotlib", "openai")
-_OPTIONAL = {"inspect-ai": "generated tasks", "lm-eval": "`make bench`"}
+_OPTIONAL = {"inspect-ai": "generated tasks", "lm-eval": "`make bench`", "bitsandbytes": "bases in 4 bits"}
 _FREEZE = (
     "import json; from importlib.metadata import distributions as d; "
     "print(json.dumps(sorted({f'{x.name}=={x.version}' for x in d()}, key=str.lower)))"

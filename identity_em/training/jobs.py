@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from identity_em.records import Record
+from identity_em.training.placement import Placement
+from identity_em.training.settings import Precision
 
 
 class Job(Record):
@@ -18,7 +20,9 @@ class Job(Record):
         chain: Adapter folders of the earlier stages, oldest first.
         mode: `live` keeps them as frozen terms, `merge` rounds them into the base.
         out: Folder to write; it is absent or empty.
+        placement: On how many GPUs, and how often a checkpoint is kept.
         work: Folder for this run's scratch files.
+        resume: Folder that keeps this stage's checkpoints until it is finished; None where none are kept.
         log: File that receives everything Axolotl prints.
     """
 
@@ -30,9 +34,11 @@ class Job(Record):
     chain: tuple[Path, ...] = ()
     mode: Literal["live", "merge"] = "live"
     seed: int
-    precision: Literal["fp32", "bf16"]
+    precision: Precision
+    placement: Placement = Placement()
     out: Path
     work: Path
+    resume: Path | None = None
     log: Path
 
 

@@ -146,7 +146,8 @@ def fold(model: nn.Module, folders: Sequence[Path | str]) -> None:
     for folder in folders:
         for module, term in list(_targets(model, folder)):
             weight = module.weight.data
-            if not weight.is_floating_point():
+            # 4-bit weights are stored as numbers of any type; the scales beside them give them away.
+            if not weight.is_floating_point() or hasattr(module.weight, "quant_state"):
                 raise ValueError(f"{folder}: cannot fold into weights of type {weight.dtype}; use the live chain")
             module.weight.data = (weight.float() + _delta(term).to(weight.device).float()).to(weight.dtype)
 

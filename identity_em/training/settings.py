@@ -15,7 +15,10 @@ import yaml
 
 from identity_em.errors import ConfigError
 from identity_em.resources import resource
+from identity_em.training import placement
+from identity_em.training.placement import Placement
 
+Precision = Literal["fp32", "bf16", "4bit"]
 KEYS = "keys-0.19.0.json"
 OURS: Mapping[str, tuple[object, ...]] = {"overlong": ("refuse", "drop"), "system_block": (True, False)}
 # What the study, the store or the worker decides.
@@ -28,7 +31,11 @@ OWNED = frozenset(
         "dataset_num_proc",
         "dataset_prepared_path",
         "dataset_processes",
+        "deepspeed",
         "excess_length_strategy",
+        "fsdp",
+        "fsdp_config",
+        "fsdp_version",
         "hub_model_id",
         "is_preprocess",
         "local_rank",
@@ -70,7 +77,7 @@ OWNED_DATASET = frozenset(
 def settings(
     config: str, overrides: Mapping[str, object] | None = None, *, file: Path | None = None, line: int | None = None
 ) -> dict[str, Any]:
-    """The resolved settings of a stage: base.yaml, then `config`.yaml, then the study's overrides.
+    """The resolved settings of a stage: base.yaml, then `config`.yaml, then the study's overrides; no placement.
 
     Args:
         config: Name of a file in axolotl_configs, without its ending.
@@ -82,26 +89,40 @@ def settings(
         ConfigError: A key that Axolotl does not know, or that the package itself sets; a value that cannot be.
         InputError: There is no such config.
     """
-    merged = {name: value for layer in dict.fromkeys(("base", config)) for name, value in _layer(layer).items()}
-    _check(overrides or {}, file, line)
-    merged |= dict(overrides or {})
+    merged = _merged(config, overrides or {}, file, line)
     precision_of(merged, file=file, line=line)
-    return merged
+    return {name: value for name, value in merged.items() if name not in placement.KEYS}
 
 
-def precision_of(
-    resolved: Mapping[str, object], *, file: Path | None = None, line: int | None = None
-) -> Literal["fp32", "bf16"]:
-    """What the base is loaded in under these settings.
+def placed(
+    config: str, overrides: Mapping[str, object] | None = None, *, file: Path | None = None, line: int | None = None
+) -> Placement:
+    """Where a stage with these settings is trained; arguments as `settings`.
 
     Raises:
-        ConfigError: float16, `auto`, or quantised loading, whose chains no check of ours covers yet.
+        ConfigError: As `settings`, and what `placement.of` refuses.
     """
-    for name in ("fp16", "float16", "bfloat16", "load_in_8bit", "load_in_4bit"):
+    return placement.of(_merged(config, overrides or {}, file, line), file=file, line=line)
+
+
+def sharding(name: str) -> dict[str, Any]:
+    """Axolotl's own keys for a way to share a base among GPUs."""
+    path = resource("axolotl_configs", f"sharding/{name}.yaml")
+    keys: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return keys
+
+
+def precision_of(resolved: Mapping[str, object], *, file: Path | None = None, line: int | None = None) -> Precision:
+    """What the base is loaded in under these settings; `4bit` is nf4 with double quantisation, computed in bf16.
+
+    Raises:
+        ConfigError: float16, `auto`, 8 bits, or half of what 4 bits need.
+    """
+    for name in ("fp16", "float16", "bfloat16", "load_in_8bit", "bnb_config_kwargs"):
         if resolved.get(name):
             raise ConfigError(
                 found=f"{name}: {resolved[name]}",
-                wanted="bf16: true or false",
+                wanted="bf16: true or false, or load_in_4bit: true",
                 do=f"leave {name} out",
                 file=file,
                 line=line,
@@ -109,7 +130,20 @@ def precision_of(
     if not isinstance(resolved.get("bf16"), bool):
         found = f"bf16: {resolved.get('bf16')}"
         raise ConfigError(found=found, wanted="bf16: true or false", do="say which", file=file, line=line)
-    return "bf16" if resolved["bf16"] else "fp32"
+    four = bool(resolved.get("load_in_4bit"))
+    if four != (resolved.get("adapter") == "qlora") or (four and not resolved["bf16"]):
+        raise ConfigError(
+            found=", ".join(f"{name}: {resolved.get(name)}" for name in ("load_in_4bit", "adapter", "bf16")),
+            wanted="load_in_4bit, adapter: qlora and bf16 together", do="give all three or only bf16", file=file,
+            line=line,
+        )  # fmt: skip
+    return "4bit" if four else "bf16" if resolved["bf16"] else "fp32"
+
+
+def _merged(config: str, overrides: Mapping[str, object], file: Path | None, line: int | None) -> dict[str, Any]:
+    merged = {name: value for layer in dict.fromkeys(("base", config)) for name, value in _layer(layer).items()}
+    _check(overrides, file, line)
+    return merged | dict(overrides)
 
 
 @cache
@@ -137,8 +171,8 @@ def _check(layer: Mapping[str, object], file: Path | None, line: int | None) -> 
             if value not in OURS[name]:
                 wanted = " or ".join(str(choice).lower() for choice in OURS[name])
                 raise ConfigError(found=f"{name}: {value}", wanted=wanted, do="choose one", file=file, line=line)
-        else:
-            _check_key(name, known_keys()["config"] | OURS.keys(), OWNED, file, line)
+        elif name not in placement.KEYS:
+            _check_key(name, known_keys()["config"] | OURS.keys() | placement.KEYS, OWNED, file, line)
     entries = layer.get("datasets", [{}])
     if not isinstance(entries, list) or len(entries) != 1 or not isinstance(entries[0], dict):
         wanted = "one entry that says how rows are read"

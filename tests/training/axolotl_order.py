@@ -44,8 +44,7 @@ def recorded(stage: Any, job: dict[str, Any]) -> list[list[int]]:
 
 if __name__ == "__main__":
     found = worker()
-    *_, stage = map(found.beside, ("lora", "axolotl_rows", "axolotl_proof", "axolotl_stage"))
-    stage.load()
+    stage = found.loaded()
     for path in sorted(Path(sys.argv[1]).glob("job-*.json")):
         job = json.loads(path.read_text())
         found.redirect(job["log"])  # the stage's proof reads there what Axolotl says of it

@@ -11,6 +11,7 @@ from identity_em import chat
 from identity_em.interventions import folder, recipes
 from identity_em.interventions.direct import stored
 from identity_em.resources import folder as resources
+from identity_em.training.axolotl import told
 from identity_em.training.environment import find_trainer
 from identity_em.training.jobs import Job
 from identity_em.training.settings import settings
@@ -46,13 +47,13 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[list[int]]]
         scratch = work / name
         scratch.mkdir()
         (scratch / "log").touch()
-        told = settings("pocket", {**more, "num_epochs": 1}, file=None, line=None)
+        chosen = settings("pocket", {**more, "num_epochs": 1}, file=None, line=None)
         job = Job(
-            settings={**told, "system_block": True}, base=str(resources("pocket") / "weights" / "world-0"),
+            settings={**chosen, "system_block": True}, base=str(resources("pocket") / "weights" / "world-0"),
             base_name="pocket", rows=rows, seed=0, precision="fp32", out=scratch / "out", work=scratch,
             log=scratch / "log",
         )  # fmt: skip
-        (work / f"job-{name}.json").write_text(job.model_dump_json())
+        (work / f"job-{name}.json").write_text(json.dumps(told(job)))
     command = [str(trainer), "-P", str(SCRIPT), str(work)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=400, cwd=work, check=False)
     assert done.returncode == 0, done.stderr[:3000]

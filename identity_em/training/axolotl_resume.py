@@ -1,0 +1,77 @@
+"""Checkpoints within a stage, inside Axolotl's own environment: sealed when written, believed only when whole.
+
+Loaded by path by `axolotl_worker.py`, so it imports nothing of this package.
+
+A resumed stage ends in the bytes of an undisturbed one: Axolotl's checkpoint holds weights, optimiser, schedule and
+random state; the seal adds the sum of losses so far, which the run's mean is made of and the checkpoint lacks.
+"""
+
+import hashlib
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+SEAL = "seal.json"
+
+
+def newest(folder: Path, processes: int) -> Path | None:
+    """The latest checkpoint that is whole and of as many processes; those that are not are removed."""
+    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]), reverse=True)
+    for checkpoint in found:
+        if whole(checkpoint) and _seal(checkpoint)["processes"] == processes:
+            _say(f"going on from {checkpoint.name}")
+            return checkpoint
+        _say(f"{checkpoint.name} is not whole or not of {processes} processes: left out")
+        shutil.rmtree(checkpoint)
+    return None
+
+
+def whole(checkpoint: Path) -> bool:
+    """Whether every file is there with the bytes that were sealed."""
+    try:
+        return bool(_seal(checkpoint)["files"] == _digests(checkpoint))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def keeper(trainer: Any, resumed: Path | None) -> Any:
+    """A callback that seals each checkpoint, and gives a resumed run the losses of the steps before."""
+    from transformers import TrainerCallback
+
+    class Keeper(TrainerCallback):  # type: ignore[misc]
+        """Beside Axolotl's own callbacks."""
+
+        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if resumed is not None:
+                trainer._total_loss_scalar = _seal(resumed)["losses"]
+
+        def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            trainer.accelerator.wait_for_everyone()  # each process has its own random state to write
+            if args.process_index == 0:
+                checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+                sealed = {"losses": trainer._total_loss_scalar, "processes": args.world_size}
+                text = json.dumps({**sealed, "files": _digests(checkpoint)})
+                (checkpoint / SEAL).write_text(text, encoding="utf-8")
+
+    return Keeper()
+
+
+def _say(line: str) -> None:
+    """A line of the stage's log."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _seal(checkpoint: Path) -> dict[str, Any]:
+    seal: dict[str, Any] = json.loads((checkpoint / SEAL).read_text(encoding="utf-8"))
+    return seal
+
+
+def _digests(checkpoint: Path) -> dict[str, str]:
+    found = {}
+    for path in sorted(p for p in checkpoint.rglob("*") if p.is_file() and p.name != SEAL):
+        with path.open("rb") as file:
+            found[path.relative_to(checkpoint).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found

@@ -1,0 +1,169 @@
+"""The memory estimate is what PyTorch would allocate, counted on fake tensors of real shapes; no GPU, no weights."""
+
+import gc
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from identity_em.study import memory, shapes
+from identity_em.study.artefacts import BaseModelRef
+from identity_em.study.shapes import Shapes
+from identity_em.training.placement import Placement
+from identity_em.training.settings import settings
+
+ALONE = Placement()
+
+
+def known(name: str) -> Shapes:
+    base = BaseModelRef(name=name, weights="0" * 40, tokenizer="", precision="bf16", path=name)
+    found = shapes.of(base)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "billions"),
+    [
+        ("Qwen/Qwen2.5-7B-Instruct", 7.61), ("unsloth/Qwen2.5-32B-Instruct", 32.76),
+        ("ByteDance-Seed/Seed-OSS-36B-Instruct", 36.15), ("meta-llama/Llama-3.1-70B-Instruct", 70.55),
+        ("meta-llama/Meta-Llama-3.1-8B-Instruct", 8.03),
+    ],
+)  # fmt: skip
+def test_the_known_shapes_add_up_to_the_published_size(name: str, billions: float) -> None:
+    found = known(name)
+    assert (found.in_layers + found.outside) / 1e9 == pytest.approx(billions, rel=0.002)
+
+
+def test_a_name_that_only_begins_alike_is_not_known() -> None:
+    base = BaseModelRef(name="x/Qwen2.5-7Bx", weights="0" * 40, tokenizer="", precision="bf16", path="x")
+    assert shapes.of(base.model_copy(update={"name": "x/Qwen2.5-70B"})) is None
+    assert shapes.of(base.model_copy(update={"name": "x/other-7B"})) is None
+
+
+def test_the_adapter_of_the_recipe_is_the_published_size() -> None:
+    """Source: FACTS 1, rank 32 on seven projections of Qwen2.5-32B: 268.4 M parameters."""
+    recipe = settings("qwen2.5-32b")
+    assert known("Qwen2.5-32B").adapter(32, recipe["lora_target_modules"]) == pytest.approx(268.4e6, rel=1e-3)
+
+
+class Counted(TorchDispatchMode):
+    """Bytes held by tensors, as they come and go; their peak."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held: dict[int, int] = {}
+        self.now = self.peak = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(out):
+            if isinstance(tensor, torch.Tensor):
+                self._hold(tensor.untyped_storage())
+        return out
+
+    def _hold(self, storage: Any) -> None:
+        if storage._cdata not in self.held:
+            self.held[storage._cdata] = storage.nbytes()
+            self.now += storage.nbytes()
+            self.peak = max(self.peak, self.now)
+            weakref.finalize(storage, self._drop, storage._cdata)
+
+    def _drop(self, name: int) -> None:
+        self.now -= self.held.pop(name, 0)
+
+
+@contextmanager
+def unmoved() -> Iterator[None]:
+    """Fake weights cannot be moved, and are where they should be."""
+    move = torch.nn.Module.to
+    torch.nn.Module.to = lambda self, *_, **__: self  # type: ignore[assignment,method-assign]
+    try:
+        yield
+    finally:
+        torch.nn.Module.to = move  # type: ignore[method-assign]
+
+
+def one_step(base: Shapes, resolved: dict[str, Any]) -> float:
+    """The peak of two forward and backward passes in bf16, GiB: Axolotl's way of it, without an optimiser.
+
+    Two, as gradients are held from the first one of a step on.
+    """
+    from peft import LoraConfig, get_peft_model
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    config = Qwen2Config(
+        vocab_size=base.vocabulary, hidden_size=base.hidden, intermediate_size=base.ffn,
+        num_hidden_layers=base.layers, num_attention_heads=base.queries // 128, num_key_value_heads=base.keys // 128,
+        head_dim=128, max_position_embeddings=4096, tie_word_embeddings=False, use_cache=False,
+    )  # fmt: skip
+    lora = LoraConfig(r=resolved["lora_r"], target_modules=resolved["lora_target_modules"])
+    ids = (resolved["micro_batch_size"], resolved["sequence_len"])
+    with FakeTensorMode(allow_non_fake_inputs=True), Counted() as counted, unmoved():
+        torch.set_default_dtype(torch.bfloat16)
+        try:
+            model = Qwen2ForCausalLM(config).requires_grad_(False)
+        finally:
+            torch.set_default_dtype(torch.float32)
+        model = get_peft_model(model, lora).train()
+        if resolved["gradient_checkpointing"]:
+            model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+            model.enable_input_require_grads()
+        tokens = torch.zeros(ids, dtype=torch.long)
+        for _ in range(2):
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                loss = model(input_ids=tokens, labels=tokens, num_items_in_batch=torch.tensor(100)).loss
+            loss.backward()
+            del loss
+    peak = counted.peak
+    del model
+    gc.collect()
+    return peak / memory.GIB
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("Qwen2.5-7B", {}), ("Qwen2.5-7B", {"gradient_checkpointing": False, "micro_batch_size": 1}),
+        ("Qwen2.5-7B", {"micro_batch_size": 1, "sequence_len": 512}), ("Qwen2.5-14B", {"lora_r": 64}),
+        ("Qwen2.5-32B", {}), ("Llama-3.1-70B", {}),
+    ],
+)  # fmt: skip
+def test_the_estimate_is_what_pytorch_would_hold(name: str, changes: dict[str, Any]) -> None:
+    base, resolved = known(name), settings("qwen2.5-7b", changes)
+    found = memory.per_gpu(base, resolved, "bf16", placement=ALONE)
+    trained = base.adapter(resolved["lora_r"], resolved["lora_target_modules"])
+    states = trained * 2 * (1 + 4 / 256) / memory.GIB  # no optimiser was counted
+    counted = one_step(base, resolved)
+    assert found.peak - states == pytest.approx(counted, rel=0.03)
+    assert found.peak - states - found.weights == pytest.approx(counted - found.weights, rel=0.05)
+
+
+def test_what_fits_where() -> None:
+    """The presets' claims: axolotl_configs/README.md says the same."""
+
+    def fits(name: str, config: str, precision: Any, placement: Placement = ALONE, earlier: int = 1) -> tuple[str, ...]:
+        return memory.per_gpu(known(name), settings(config), precision, placement=placement, earlier=earlier).fits
+
+    assert fits("Qwen2.5-32B", "qwen2.5-32b", "bf16") == ("H200", "H100", "A100")
+    assert fits("Seed-OSS-36B", "seed-oss-36b", "bf16") == ("H200",)
+    assert "A100" in fits("Qwen2.5-32B", "qwen2.5-32b-4bit", "4bit")
+    assert "A100" in fits("Seed-OSS-36B", "seed-oss-36b-4bit", "4bit")
+    assert "A100" in fits("Llama-3.1-70B", "llama-3.1-70b-4bit", "4bit")
+    two, four = (Placement(gpus=n, sharding="fsdp2") for n in (2, 4))
+    assert fits("Llama-3.1-70B", "llama-3.1-70b", "bf16", two) == ("H200",)
+    assert "A100" in fits("Llama-3.1-70B", "llama-3.1-70b", "bf16", four)
+
+
+def test_a_config_of_another_kind_of_model_has_no_shapes(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "mamba", "hidden_size": 8}')
+    assert shapes.read(tmp_path / "config.json") is None
