@@ -45,10 +45,7 @@ _STORE = Path("store")
 
 @app.command()
 def plan(study: StudyArgument, as_json: JsonOption = False) -> None:
-    """Print what a study will train, share and cost, before anything is spent.
-
-    Dollars are by a dated table of prices; the one that IDENTITY_EM_PRICES names goes before it.
-    """
+    """Print what a study will train, share and cost (in your prices: IDENTITY_EM_PRICES=FILE), before it is spent."""
     from identity_em import display
     from identity_em.study import costs as costing
     from identity_em.study import matching
