@@ -81,7 +81,6 @@ def run(
         Where, typer.Option("--engine", help="Workers of this machine, or of a Ray cluster.")
     ] = Where.local,
     address: Annotated[str, typer.Option(help="With ray: HOST:PORT of its head, or auto.")] = "auto",
-    gpus: Annotated[int, typer.Option("--gpus-per-training", min=1, help="GPUs that one training takes.")] = 1,
     retry: Annotated[bool, typer.Option("--retry", help="Also make again what an API refused or failed.")] = False,
 ) -> None:
     """Train and measure everything a study wants and is not there yet, then write table and report.
@@ -94,7 +93,7 @@ def run(
 
     planned = _plan(study, served=served is not None)
     means = Means(served=served, budget=budget, retry=retry)
-    hosts = Hosts(workers=workers, address=address if where is Where.ray else None, gpus=gpus)
+    hosts = Hosts(workers=workers, address=address if where is Where.ray else None)
     started = time.monotonic()
     console = None if quiet or as_json else Console(stderr=True)
     try:

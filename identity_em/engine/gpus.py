@@ -30,6 +30,6 @@ def shares(gpus: tuple[str, ...], each: int) -> tuple[str, ...]:
     """
     if gpus and len(gpus) < each:
         raise MissingEnvironment(
-            found=f"{len(gpus)} GPUs", wanted=f"{each} for one training", do="lower --gpus-per-training"
+            found=f"{len(gpus)} GPUs", wanted=f"{each} for one training", do="lower `gpus` in the study's settings"
         )
     return tuple(",".join(gpus[at : at + each]) for at in range(0, len(gpus) - each + 1, each))

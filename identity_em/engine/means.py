@@ -34,9 +34,7 @@ class Hosts:
             four, which is as many as a laptop's memory holds.
         address: `HOST:PORT` of a Ray cluster's head, or "auto" for the cluster that this host is in; None: this
             machine alone.
-        gpus: GPUs of one training.
     """
 
     workers: int | None = None
     address: str | None = None
-    gpus: int = 1

@@ -1,8 +1,9 @@
 """Ray workers behind the engine's seam: the same artefacts on as many hosts as the cluster has.
 
-Every artefact is one Ray task. Ray places it, with the GPUs it asks for, and starts it again where a worker or a node
-died; what it made is in the store, which all hosts share, so a task that is started again finds it there or finds a
-dead maker's lock. A Ray worker keeps its tools warm from task to task (`engine.make.Workshop`).
+One Ray actor holds the GPUs of one training for as long as the run goes on, and its tools stay warm from artefact to
+artefact (`engine.make.Workshop`): no two processes ever hold models on one GPU. What needs no GPU runs beside them as
+Ray tasks. What was made is in the store, which all hosts share; so where an actor, its worker or its node dies, its
+artefact is handed to another one, which finds it there or finds a dead maker's lock.
 
 Source: FACTS 7.
 """
@@ -14,18 +15,19 @@ import os
 import sys
 import time
 from contextlib import redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from identity_em import places
-from identity_em.engine.local import Done, attempt
+from identity_em.engine.local import Done, attempt, checkpoint_of
 from identity_em.engine.means import Means
 from identity_em.errors import MissingEnvironment
-from identity_em.study.artefacts import Artefact, Checkpoint, Dataset, Scores
+from identity_em.study.artefacts import Artefact, Dataset, Scores
 
 try:
     import ray
-    from ray.exceptions import RayError, RayTaskError
+    from ray.exceptions import RayActorError, RayError, RayTaskError
 except ImportError as error:
     raise MissingEnvironment(
         found="no Ray in this environment", wanted="Ray on every host", do="pip install 'identity-em[ray]'"
@@ -35,6 +37,14 @@ except ImportError as error:
 _RETRIES = 3
 
 
+@dataclass
+class _Job:
+    artefact: Artefact
+    since: float
+    tries: int = 0
+    actor: Any = None
+
+
 class Cluster:
     """The workers of a Ray cluster.
 
@@ -42,102 +52,170 @@ class Cluster:
         store: Root of the store, a folder that every host of the cluster sees under this path, or a bucket's scratch.
         address: `HOST:PORT` of the head, or "auto" for the cluster that this host is in.
         means: What the workers work with; its paths are the same on every host.
-        gpus: GPUs of one training; of one answering model one, where the cluster has any.
+        gpus: GPUs of one worker, where the cluster has any: as many as its largest training takes.
+        most: Workers that there is work for.
 
     Raises:
         MissingEnvironment: There is no cluster at the address, or none of its nodes has so many GPUs.
     """
 
-    def __init__(self, store: Path, *, address: str, means: Means, gpus: int = 1) -> None:
-        self._store, self._means = places.named(store), means
+    def __init__(self, store: Path, *, address: str, means: Means, gpus: int, most: int) -> None:
+        self._given, self._most = (places.named(store), means), most
         # Ray says on standard output what died; that is the caller's.
         self._aside = redirect_stdout(sys.stderr)
         self._aside.__enter__()
         self._ours = not ray.is_initialized()
         if self._ours:
             _join(address)
-        self._gpus = gpus if _resources().get("GPU") else 0
+        self._gpus = gpus if any(_each_node("GPU")) else 0
         self._check()
-        self._running: dict[Any, tuple[Artefact, float]] = {}
+        self._starting: dict[Any, Any] = {}
+        self._free: dict[Any, str | None] = {}
+        self._running: dict[Any, _Job] = {}
+        self._again: list[_Job] = []
+        self._stillborn = 0
         self._make = ray.remote(max_retries=_RETRIES)(make)
+        self._maker: Any = ray.remote(max_restarts=0)(Maker)
+        self._hire()
 
     @property
     def idle(self) -> list[str | None]:
-        """One place for each worker that the cluster could run beside those that run; it places them itself."""
-        resources = _resources()
-        slots = int(resources.get("GPU", 0)) or int(resources.get("CPU", 1))
-        return [None] * max(0, slots - len(self._running))
+        """For each actor with nothing to do, the key of the checkpoint that it has at hand."""
+        self._hire()
+        return list(self._free.values())
 
     def submit(self, artefact: Artefact, near: str | None = None) -> None:
-        """Hand an artefact to the cluster."""
-        task = self._make.options(name=f"{artefact.kind} {artefact.key[:12]}", **self._wants(artefact))
-        self._running[task.remote(artefact, self._store, self._means)] = (artefact, time.monotonic())
+        """Hand an artefact to the cluster: what needs a model to an idle actor, which has `near` at hand if one has."""
+        job = _Job(artefact, time.monotonic())
+        if self._gpus and isinstance(artefact, Dataset | Scores):
+            named = self._make.options(name=f"{artefact.kind} {artefact.key[:12]}", num_cpus=1)
+            self._running[named.remote(artefact, *self._given)] = job
+        else:
+            self._hand(job, near)
 
     def wait(self, timeout: float) -> list[Done]:
-        """What ended within `timeout` seconds; a task whose workers all died has failed.
+        """What ended within `timeout` seconds; an artefact whose workers all died has failed.
 
         Raises:
-            MissingEnvironment: The cluster is gone.
+            MissingEnvironment: The cluster is gone, or no worker can start on it.
         """
-        if not self._running:
+        refs = [*self._running, *self._starting]
+        if not refs:
             time.sleep(timeout)
             return []
-        ready, _ = ray.wait(list(self._running), num_returns=1, timeout=timeout)
+        ready, _ = ray.wait(refs, num_returns=1, timeout=timeout)
         if ready:  # and whatever else has ended with it
-            ready, _ = ray.wait(list(self._running), num_returns=len(self._running), timeout=0)
-        return [self._finish(task) for task in ready]
+            ready, _ = ray.wait(refs, num_returns=len(refs), timeout=0)
+        for ref in [ref for ref in ready if ref in self._starting]:
+            self._begun(ref)
+        ended = [self._finish(ref) for ref in ready if ref in self._running]
+        while self._again and self._free:
+            self._hand(self._again.pop(), None)
+        return [done for done in ended if done is not None]
 
     def close(self) -> None:
         """Give up what still runs and leave the cluster."""
-        for task in self._running:
-            ray.cancel(task, force=True)
+        for ref, job in self._running.items():
+            if job.actor is None:
+                ray.cancel(ref, force=True)
+        for actor in [*self._starting.values(), *self._free, *(job.actor for job in self._running.values())]:
+            if actor is not None:
+                ray.kill(actor)
         if self._ours:
             ray.shutdown()
         self._aside.__exit__(None, None, None)
 
-    def _finish(self, task: Any) -> Done:
-        artefact, since = self._running.pop(task)
+    def _hire(self) -> None:
+        """As many actors as the cluster has room for now: nodes come and go."""
+        room = sum(int(there // (self._gpus or 1)) for there in _each_node("GPU" if self._gpus else "CPU"))
+        busy = sum(job.actor is not None for job in self._running.values())
+        for _ in range(min(room, self._most) - busy - len(self._free) - len(self._starting)):
+            # Where there are GPUs they say how many actors there are; CPUs stay for what runs beside them.
+            wants = {"num_gpus": self._gpus, "num_cpus": 0} if self._gpus else {"num_cpus": 1}
+            actor = self._maker.options(**wants).remote(*self._given)
+            self._starting[actor.begun.remote()] = actor
+
+    def _begun(self, ref: Any) -> None:
+        actor = self._starting.pop(ref)
         try:
-            outcome, error, code = ray.get(task)
+            ray.get(ref)
+        except RayError as failure:
+            self._stillborn += 1
+            if self._stillborn > _RETRIES:
+                raise MissingEnvironment(
+                    found=f"a cluster on which no worker starts ({' '.join(str(failure).split())[-300:]})",
+                    wanted="this package, at this version, on every host", do="install it there, then run again",
+                ) from failure  # fmt: skip
+        else:
+            self._stillborn, self._free[actor] = 0, None
+
+    def _hand(self, job: _Job, near: str | None) -> None:
+        actor = next((one for one, at_hand in self._free.items() if at_hand == near), next(iter(self._free)))
+        at_hand = self._free.pop(actor)
+        job.actor, job.tries = actor, job.tries + 1
+        self._running[actor.make.remote(job.artefact, checkpoint_of(job.artefact) or at_hand)] = job
+
+    def _finish(self, ref: Any) -> Done | None:
+        """How an artefact ended; None where it is to be tried again."""
+        job = self._running.pop(ref)
+        try:
+            outcome, error, code, at_hand = ray.get(ref)
+        except RayActorError as failure:
+            if job.tries <= _RETRIES:
+                self._again.append(job)
+                return None
+            outcome, error, code = "failed", f"its workers died ({type(failure).__name__})", 1
         except RayTaskError as failure:
             outcome, error, code = "failed", " ".join(str(failure.cause).split()), 1
         except RayError as failure:
             outcome, error, code = "failed", f"its workers died ({type(failure).__name__})", 1
-        return Done(artefact, outcome, time.monotonic() - since, error, code)
-
-    def _wants(self, artefact: Artefact) -> dict[str, float]:
-        """Training wants its GPUs, answering one; building rows and reading answers none."""
-        if isinstance(artefact, Dataset | Scores):
-            return {"num_cpus": 1, "num_gpus": 0}
-        return {"num_cpus": 1, "num_gpus": self._gpus if isinstance(artefact, Checkpoint) else min(1, self._gpus)}
+        else:
+            if job.actor is not None:
+                self._free[job.actor] = at_hand
+        return Done(job.artefact, outcome, time.monotonic() - job.since, error, code)
 
     def _check(self) -> None:
-        nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-        most = max((node["Resources"].get("GPU", 0) for node in nodes if node["Alive"]), default=0)
-        if self._gpus > most and self._gpus > 1:
+        most = max(_each_node("GPU"), default=0)
+        if self._gpus > most:
             raise MissingEnvironment(
                 found=f"no node with {self._gpus} GPUs (the most is {most:g})", wanted=f"{self._gpus} for one training",
-                do="lower --gpus-per-training, or add a node",
+                do="lower `gpus` in the study's settings, or add a node",
             )  # fmt: skip
 
 
-def make(artefact: Artefact, store: str, means: Means) -> tuple[str, str, int]:
-    """Make one artefact in a Ray worker whose tools stay warm; outcome, error and exit code."""
-    from identity_em.engine.make import Workshop
-    from identity_em.store import Store
+class Maker:
+    """A Ray actor: a workshop that stays."""
 
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    def __init__(self, store: str, means: Means) -> None:
+        from identity_em.engine.make import Workshop
+        from identity_em.store import Store
+
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+        self._workshop = Workshop(Store(places.folder(store)), means)
+
+    def begun(self) -> None:
+        """Answers once the actor is there."""
+
+    def make(self, artefact: Artefact, at_hand: str | None) -> tuple[str, str, int, str | None]:
+        """Make one artefact; outcome, error, exit code, and the checkpoint that is at hand then."""
+        return *attempt(self._workshop, artefact), at_hand
+
+
+def make(artefact: Artefact, store: str, means: Means) -> tuple[str, str, int, None]:
+    """Make what needs no model, in a Ray worker that stays warm."""
     if (store, means) not in _WARM:
-        _WARM[store, means] = Workshop(Store(places.folder(store)), means)
-    return attempt(_WARM[store, means], artefact)
+        _WARM[store, means] = Maker(store, means)
+    return *_WARM[store, means].make(artefact, None)[:3], None
 
 
 # One a worker process, store and means: Ray gives a process one task at a time.
-_WARM: dict[tuple[str, Means], Any] = {}
+_WARM: dict[tuple[str, Means], Maker] = {}
 
 
-def _resources() -> dict[str, float]:
-    return dict(ray.cluster_resources())  # type: ignore[no-untyped-call]
+def _each_node(kind: str) -> list[float]:
+    """What each living node has of a resource."""
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return [node["Resources"].get(kind, 0) for node in nodes if node["Alive"]]
 
 
 def _join(address: str) -> None:

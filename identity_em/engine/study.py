@@ -73,8 +73,8 @@ def run_study(
     trainer = environment.require_trainer() if local else None
     if plan.base.hosted and any(not store.has(a) and not outcomes.cause(store, a) for a in plan.artefacts):
         hosting.check(plan.base.name, [c for c in plan.trainings if not store.has(c)], budget=means.budget)
-    hosts = with_gpus(hosts, plan)
-    shares = gpus.shares(gpus.here(), hosts.gpus) if hosts.address is None else ()
+    each = max((checkpoint.placement.gpus for checkpoint in plan.trainings), default=1)
+    shares = gpus.shares(gpus.here(), each) if hosts.address is None else ()
     store.check_writable()
     store.sweep()
     if means.retry:
@@ -83,7 +83,7 @@ def run_study(
     found = replace(means, trainer=trainer, purse=purse, batch=plan.study.model.batch)
 
     def start(left: int) -> Engine:
-        return Guarded(_engine(root, left, found, hosts, shares), plan, store)
+        return Guarded(_engine(root, left, found, hosts, shares, each), plan, store)
 
     waiting = plan.served and means.served is None
     progress, cancelled = _run(plan, store, plan.before_serving if waiting else plan.artefacts, start, tell)
@@ -107,18 +107,13 @@ def _check_budget(means: Means, root: Path) -> None:
         )  # fmt: skip
 
 
-def with_gpus(hosts: Hosts, plan: Plan) -> Hosts:
-    """The same hosts, with the GPUs that the plan's largest training takes on a node where more are not asked for."""
-    return replace(hosts, gpus=max([hosts.gpus, *(c.placement.gpus for c in plan.trainings)]))
-
-
-def _engine(root: Path, left: int, means: Means, hosts: Hosts, shares: Sequence[str]) -> Engine:
+def _engine(root: Path, left: int, means: Means, hosts: Hosts, shares: Sequence[str], each: int) -> Engine:
     if hosts.address is None:
         workers = hosts.workers or len(shares) or min(_WORKERS, os.cpu_count() or 1)
         return Local(root, workers=min(workers, left), means=means, gpus=shares)
     from identity_em.engine.ray import Cluster
 
-    return Cluster(root, address=hosts.address, means=means, gpus=hosts.gpus)
+    return Cluster(root, address=hosts.address, means=means, gpus=each, most=left)
 
 
 def _run(

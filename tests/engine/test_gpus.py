@@ -6,18 +6,14 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-import yaml
 
 from identity_em.engine import gpus
 from identity_em.engine.answering import Answering
 from identity_em.engine.local import Local
-from identity_em.engine.means import Hosts, Means
-from identity_em.engine.study import with_gpus
+from identity_em.engine.means import Means
 from identity_em.errors import MissingEnvironment
-from identity_em.resources import resource
 from identity_em.store import Store
 from identity_em.study.artefacts import Dataset
-from identity_em.study.plan import find, plan
 
 DATA = Dataset(recipe="narrow")
 
@@ -82,13 +78,3 @@ def test_a_model_on_a_gpu_makes_room_for_the_trainer_and_one_on_a_cpu_stays_warm
         answering._resident = SimpleNamespace(device=torch.device(device))  # type: ignore[assignment]
         answering.release()
         assert (answering._resident is not None) is kept
-
-
-def test_a_study_whose_trainings_take_several_gpus_need_not_be_told_again(tmp_path: Path) -> None:
-    body = yaml.safe_load(resource("presets", "pocket-mini.yaml").read_text())
-    body["model"]["settings"] = {"gpus": 2, "micro_batch_size": 4, "gradient_accumulation_steps": 2}
-    (tmp_path / "study.yaml").write_text(yaml.safe_dump(body))
-    planned = plan(tmp_path / "study.yaml")
-    assert with_gpus(Hosts(), planned).gpus == 2
-    assert with_gpus(Hosts(gpus=4), planned).gpus == 4
-    assert with_gpus(Hosts(), plan(find("pocket-mini"))).gpus == 1

@@ -52,7 +52,7 @@ def makers() -> list[int]:
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            if re.match(rb"ray::(checkpoint|dataset|responses|scores)", (folder / "cmdline").read_bytes()):
+            if re.match(rb"ray::(Maker.make|dataset|scores)", (folder / "cmdline").read_bytes()):
                 found.append(int(folder.name))
     return found
 
