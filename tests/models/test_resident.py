@@ -65,13 +65,15 @@ def test_a_cuda_base_multiplies_adapters_in_its_own_precision(
 ) -> None:
     exact = Resident(ref(tiny, "bf16"), device="cpu")
     exact.use([adapters[0]])
+    fine = {p.dtype for name, p in exact._plain.model.named_parameters() if ".lora_" in name}
+    assert fine == {torch.float32}, "on a CPU they are held as training holds them"
     assert precision(torch.device("cuda"), torch.bfloat16) == torch.bfloat16
     monkeypatch.setattr("identity_em.models.adapters.precision", lambda device, base: base)
     rounded = Resident(ref(tiny, "bf16"), device="cpu")
     rounded.use([adapters[0]])
     kept = {name: p.dtype for name, p in rounded._plain.model.named_parameters() if ".lora_" in name}
     assert set(kept.values()) == {torch.bfloat16}
-    assert logits(rounded) == pytest.approx(logits(exact), abs=8 * 2**-8 * float(logits(exact).abs().max()))
+    assert logits(rounded) == pytest.approx(logits(exact), abs=16 * 2**-8 * float(logits(exact).abs().max()))
 
 
 @pytest.mark.parametrize("held", ["fp32", "bf16"])

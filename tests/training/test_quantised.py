@@ -80,8 +80,8 @@ def chain(trainer: Trainer, job: JobMaker, base16: Path) -> list[Path]:
 @pytest.mark.filterwarnings(PEFT)
 def test_in_4_bits_as_trained_and_as_evaluated_differ_by_rounding_only(chain: list[Path], base16: Path) -> None:
     model = Resident(bases.named(str(base16), "4bit"), device="cpu")
-    for depth in (1, 2):
-        gate.check(model, chain[:depth], "live", chain[depth - 1])
+    assert gate.check(model, chain[:1], "live", chain[0]).difference == 0
+    gate.check(model, chain, "live", chain[1])
 
 
 @pytest.mark.axolotl
