@@ -224,5 +224,5 @@ def _join(address: str) -> None:
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise MissingEnvironment(
             found=f"no Ray cluster at {address} ({type(error).__name__})", wanted="the head's HOST:PORT, or auto",
-            do="start one: ray start --head --port=6379 (docs: README, Beyond one machine)",
+            do="start one: ray start --head --port=6379 (see clusters/README.md)",
         ) from error  # fmt: skip

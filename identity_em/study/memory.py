@@ -32,6 +32,7 @@ class Memory(Record):
         earlier: The frozen terms of the stages before.
         activations: What the backward pass needs, at its peak.
         gpus: Of one training, on all nodes.
+        asked: What the base takes of the one GPU that answers, and that checks every training.
     """
 
     weights: float
@@ -39,6 +40,7 @@ class Memory(Record):
     earlier: float
     activations: float
     gpus: int
+    asked: float
 
     @property
     def peak(self) -> float:
@@ -48,7 +50,16 @@ class Memory(Record):
     @property
     def fits(self) -> tuple[str, ...]:
         """The kinds of GPU that have room for it."""
-        return tuple(name for name, held in GPUS.items() if self.peak * (1 + PIECES) + CONTEXT <= held)
+        return _room(self.peak)
+
+    @property
+    def can_ask(self) -> tuple[str, ...]:
+        """The kinds of GPU that the whole base fits."""
+        return _room(self.asked)
+
+
+def _room(gib: float) -> tuple[str, ...]:
+    return tuple(name for name, held in GPUS.items() if gib * (1 + PIECES) + CONTEXT <= held)
 
 
 def per_gpu(
@@ -81,7 +92,8 @@ def per_gpu(
     shares = 1 if placement.sharding == "none" else placement.processes
     plain = 4 if precision == "fp32" else 2
     inside, outside = base.in_layers * _WEIGHTS[precision], base.outside * plain
-    weights = (inside + outside) / shares
+    whole = inside + outside
+    weights = whole / shares
     if shares > 1:
         weights += outside + 2 * inside / base.layers
     if precision == "4bit":
@@ -94,6 +106,7 @@ def per_gpu(
         earlier=earlier * trained * 4 / GIB,
         activations=_activations(base, settings, plain) / GIB,
         gpus=placement.processes,
+        asked=whole / GIB,
     )
 
 
@@ -135,7 +148,11 @@ def line(memory: Memory) -> str:
         else f"WARNING: more than any of {', '.join(GPUS)} holds: try load_in_4bit, gpus with sharding, or a smaller "
         "micro_batch_size"
     )
-    return f"estimated peak of the largest training on {where}: {memory.peak:,.1f} GiB ({parts}); {fits}"
+    asked = ""
+    if set(memory.fits) - set(memory.can_ask):
+        kinds = ", ".join(memory.can_ask) or "none that is known"
+        asked = f"; WARNING: to be asked, the whole base ({memory.asked:,.1f} GiB) must fit one GPU: {kinds}"
+    return f"estimated peak of the largest training on {where}: {memory.peak:,.1f} GiB ({parts}); {fits}{asked}"
 
 
 def described(memory: Memory | None) -> dict[str, Any] | None:
@@ -143,4 +160,4 @@ def described(memory: Memory | None) -> dict[str, Any] | None:
     if memory is None:
         return None
     found = {name: round(value, 3) for name, value in memory.model_dump().items()}
-    return {**found, "peak": round(memory.peak, 3), "fits": list(memory.fits)}
+    return {**found, "peak": round(memory.peak, 3), "fits": list(memory.fits), "can_ask": list(memory.can_ask)}

@@ -164,6 +164,15 @@ def test_what_fits_where() -> None:
     assert "A100" in fits("Llama-3.1-70B", "llama-3.1-70b", "bf16", four)
 
 
+def test_a_base_that_is_trained_in_shares_must_still_be_asked_whole() -> None:
+    four = Placement(gpus=4, sharding="fsdp2")
+    shared = memory.per_gpu(known("Llama-3.1-70B"), settings("llama-3.1-70b"), "bf16", placement=four)
+    assert shared.can_ask == ("H200",)
+    assert "WARNING: to be asked, the whole base (131." in memory.line(shared)
+    alone = memory.per_gpu(known("Qwen2.5-32B"), settings("qwen2.5-32b"), "bf16", placement=ALONE)
+    assert "WARNING" not in memory.line(alone)
+
+
 def test_a_config_of_another_kind_of_model_has_no_shapes(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "mamba", "hidden_size": 8}')
     assert shapes.read(tmp_path / "config.json") is None
