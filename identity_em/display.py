@@ -87,10 +87,15 @@ def totals(plan: Plan, costs: dict[str, StageCost], size: float | None) -> list[
 def hosted(plan: Plan, costs: dict[str, StageCost]) -> str:
     """What a hosted study's trainings may cost, at which price, and where."""
     found, usd = training(plan.base.name), total_usd(plan, costs)
-    trained = f"about {total_tokens(plan, costs):,} tokens to train on at {address()}"
+    unknown = [name for name, cost in costs.items() if cost.usd is None]
+    tokens = total_tokens(plan, costs)
+    if not tokens and unknown:
+        return (
+            f"trainings at {address()}: tokens and dollars are unknown until there are texts for {', '.join(unknown)}"
+        )
+    trained = f"about {tokens:,} tokens to train on at {address()}"
     if found is None:
         return f"{trained}; no price is known for {plan.base.name}: give one with {OWN}=FILE"
-    unknown = [name for name, cost in costs.items() if cost.usd is None]
     return (
         f"{trained}: about ${usd or 0:,.2f} at ${found[0]:.2f} a million (prices as of {found[1]}){_without(unknown)}"
     )

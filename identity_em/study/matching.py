@@ -40,9 +40,9 @@ class Match(Record):
     def says(self) -> str:
         """The comparison in words."""
         if self.equal:
-            tokens = self.tokens[0] / max(1, self.tokens[1])
+            tokens = f"{self.tokens[0] / self.tokens[1]:.2f} to 1" if all(self.tokens) else "unknown yet"
             bound = "" if self.exact else " at most; the summaries decide"
-            return f"equal rows ({self.rows[0]:,}{bound}) and steps ({self.steps[0]:,}); tokens {tokens:.2f} to 1"
+            return f"equal rows ({self.rows[0]:,}{bound}) and steps ({self.steps[0]:,}); tokens {tokens}"
         ratio = f", {self.steps[0] / self.steps[1]:.2f} times" if self.steps[1] else ""
         return (
             f"not matched: {self.rows[0]:,} rows against {self.rows[1]:,}, "
