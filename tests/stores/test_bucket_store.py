@@ -17,17 +17,7 @@ from identity_em.buckets import Bucket
 from identity_em.errors import DamagedArtefact, InputError
 from identity_em.store import MANIFEST, Store
 from identity_em.study.artefacts import Dataset
-
-ONE = Dataset(recipe="narrow")
-
-
-def fill(folder: Path) -> dict[str, int]:
-    """Two files."""
-    (folder / "rows.jsonl").write_text("row\n")
-    (folder / "sub").mkdir()
-    (folder / "sub" / "more").write_text("more")
-    return {"rows": 1}
-
+from tests.test_store import ONE, fill
 
 Elsewhere = Callable[[str], BucketStore]
 
