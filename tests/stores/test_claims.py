@@ -30,8 +30,9 @@ def bucket(request: pytest.FixtureRequest) -> Bucket:
     return Bucket(request.getfixturevalue(request.param))
 
 
-def test_of_many_who_come_at_once_one_owns_at_a_time_and_each_in_turn(bucket: Bucket, monkeypatch) -> None:
+def test_of_many_who_come_at_once_one_owns_at_a_time_and_each_in_turn(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(claims, "_PAUSE", 0.01)
+    bucket = Bucket(s3)
     owning, most, turns = 0, 0, []
     counting, start = threading.Lock(), threading.Barrier(6)
 
@@ -53,7 +54,7 @@ def test_of_many_who_come_at_once_one_owns_at_a_time_and_each_in_turn(bucket: Bu
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join()
     assert most == 1
     assert sorted(turns) == list(range(6))
     assert bucket.names(NAME) == []
