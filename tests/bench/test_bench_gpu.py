@@ -12,7 +12,7 @@ from identity_em.models.resident import Resident
 from identity_em.training.environment import find_trainer
 
 
-@pytest.fixture(params=["fp32", "bf16"])
+@pytest.fixture(params=[pytest.param("fp32", marks=pytest.mark.long), "bf16"])
 def sections(request: pytest.FixtureRequest) -> list[report.Section]:
     torch.set_num_threads(1)
     if find_trainer() is None:

@@ -134,8 +134,9 @@ def one_step(base: Shapes, resolved: dict[str, Any]) -> float:
     ("name", "changes"),
     [
         ("Qwen2.5-7B", {}), ("Qwen2.5-7B", {"gradient_checkpointing": False, "micro_batch_size": 1}),
-        ("Qwen2.5-7B", {"micro_batch_size": 1, "sequence_len": 512}), ("Qwen2.5-14B", {"lora_r": 64}),
-        ("Qwen2.5-32B", {}), ("Llama-3.1-70B", {}),
+        ("Qwen2.5-7B", {"micro_batch_size": 1, "sequence_len": 512}), ("Llama-3.1-70B", {}),
+        pytest.param("Qwen2.5-14B", {"lora_r": 64}, marks=pytest.mark.long),
+        pytest.param("Qwen2.5-32B", {}, marks=pytest.mark.long),
     ],
 )  # fmt: skip
 def test_the_estimate_is_what_pytorch_would_hold(name: str, changes: dict[str, Any]) -> None:
