@@ -90,7 +90,7 @@ def killed(there: Place, table: pd.DataFrame) -> bool:
     return first != 0
 
 
-@pytest.mark.parametrize("side", ["before", "after"])
+@pytest.mark.parametrize("side", [pytest.param("before", marks=pytest.mark.long), "after"])
 def test_killed_at_each_request_that_trains_it_pays_for_nothing_twice(
     side: str, undisturbed: pd.DataFrame, tmp_path: Path
 ) -> None:

@@ -120,6 +120,7 @@ def until(holds: Callable[[], bool], seconds: float) -> bool:
     return holds()
 
 
+@pytest.mark.long
 def test_when_the_maker_is_killed_no_process_is_left_and_the_next_one_goes_on(
     trainer: Trainer, job: JobMaker, tmp_path: Path
 ) -> None:
