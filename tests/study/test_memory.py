@@ -134,7 +134,7 @@ def one_step(base: Shapes, resolved: dict[str, Any]) -> float:
     ("name", "changes"),
     [
         ("Qwen2.5-7B", {}), ("Qwen2.5-7B", {"gradient_checkpointing": False, "micro_batch_size": 1}),
-        ("Qwen2.5-7B", {"micro_batch_size": 1, "sequence_len": 512}), 
+        ("Qwen2.5-7B", {"micro_batch_size": 1, "sequence_len": 512}),
         pytest.param("Llama-3.1-70B", {}, marks=pytest.mark.long),
         pytest.param("Qwen2.5-14B", {"lora_r": 64}, marks=pytest.mark.long),
         pytest.param("Qwen2.5-32B", {}, marks=pytest.mark.long),
