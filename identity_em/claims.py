@@ -49,9 +49,14 @@ class Claim:
         self._put()
         for _ in range(_LOOKS):
             now = self._bucket.modified(self._at(self.token)) or time.time()
-            living = self._living(now)
+            there = set(self._bucket.names(self._name))
+            living = self._living(now, there)
+            if self.token not in there:  # somebody took this process for gone; without a claim nobody owns
+                return False
             if not living:
-                self._remove_others()
+                # Only those just seen to be gone: whoever has come since is alive, and sees this claim.
+                for token in there - {self.token}:
+                    self._bucket.remove(self._at(token))
                 threading.Thread(target=self._beat, daemon=True).start()
                 return True
             if min(living) < self.token:
@@ -72,8 +77,9 @@ class Claim:
 
     def clear(self) -> bool:
         """Remove the claims of makers that are gone; whether none is left."""
-        living = self._living(time.time())
-        for token in set(self._bucket.names(self._name)) - set(living):
+        there = set(self._bucket.names(self._name))
+        living = self._living(time.time(), there)
+        for token in there - set(living):
             self._bucket.remove(self._at(token))
         return not living
 
@@ -89,9 +95,13 @@ class Claim:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.release()
 
-    def _living(self, now: float) -> dict[str, dict[str, Any]]:
-        """The claims of others that are still there, by token."""
-        others = set(self._bucket.names(self._name)) - {self.token}
+    def _living(self, now: float, there: set[str] | None = None) -> dict[str, dict[str, Any]]:
+        """The claims of others whose makers live, by token.
+
+        Args:
+            there: The claims that were listed; listed now where they are not given.
+        """
+        others = (set(self._bucket.names(self._name)) if there is None else there) - {self.token}
         found = {token: self._owner(token, now) for token in sorted(others)}
         return {token: owner for token, owner in found.items() if owner is not None}
 
@@ -106,10 +116,6 @@ class Claim:
             return None if dead else owner
         quiet = locks.silent((self._bucket.url, self._at(token)), beat, self._clock())
         return None if max(quiet, now - beat) > locks.STALE_SECONDS else owner
-
-    def _remove_others(self) -> None:
-        for token in set(self._bucket.names(self._name)) - {self.token}:
-            self._bucket.remove(self._at(token))
 
     def _put(self) -> None:
         self._bucket.write(self._at(self.token), json.dumps(locks.me(self.token)))

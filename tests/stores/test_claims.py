@@ -60,6 +60,28 @@ def test_of_many_who_come_at_once_one_owns_at_a_time_and_each_in_turn(s3: str, m
     assert bucket.names(NAME) == []
 
 
+def test_who_takes_it_does_not_remove_a_claim_that_comes_meanwhile(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, late, names = Claim(bucket, NAME), Claim(bucket, NAME), bucket.names
+
+    def listed(folder: str) -> list[str]:
+        found = names(folder)
+        if first.token in found:
+            bucket.write(f"{NAME}/{late.token}", json.dumps(locks.me(late.token)))
+        return found
+
+    monkeypatch.setattr(bucket, "names", listed)
+    assert first.acquire()
+    assert bucket.exists(f"{NAME}/{late.token}")
+    first.release()
+
+
+def test_who_finds_its_own_claim_gone_does_not_own(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bucket, "names", lambda folder: [])
+    assert not Claim(bucket, NAME).acquire()
+
+
 def test_a_claim_of_another_host_is_taken_over_once_when_its_heartbeat_stops(bucket: Bucket) -> None:
     clock = Clock()
     bucket.write(f"{NAME}/t", json.dumps(ELSEWHERE))
