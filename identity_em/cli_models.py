@@ -11,11 +11,11 @@ from typing import Annotated
 
 import typer
 
-from identity_em.cli_store import StoreOption
+from identity_em.cli_store import StoreOption, StudyArgument
 
 
 def serve(
-    study: Annotated[str, typer.Argument(help="A study file (YAML), or the name of a preset such as `pocket`.")],
+    study: StudyArgument,
     store: StoreOption = Path("store"),
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,

@@ -160,14 +160,12 @@ class Cluster:
         job = self._running.pop(ref)
         try:
             outcome, error, code, at_hand = ray.get(ref)
-        except RayActorError as failure:
-            if job.tries <= _RETRIES:
-                self._again.append(job)
-                return None
-            outcome, error, code = "failed", f"its workers died ({type(failure).__name__})", 1
         except RayTaskError as failure:
             outcome, error, code = "failed", " ".join(str(failure.cause).split()), 1
         except RayError as failure:
+            if isinstance(failure, RayActorError) and job.tries <= _RETRIES:
+                self._again.append(job)
+                return None
             outcome, error, code = "failed", f"its workers died ({type(failure).__name__})", 1
         else:
             if job.actor is not None:

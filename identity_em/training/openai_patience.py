@@ -36,15 +36,10 @@ class Patience:
             InputError: The API refuses it.
             ServerFailed: It went on failing.
         """
-        asked = 0
-        while True:
-            try:
-                return ask()
-            except openai.OpenAIError as error:
-                if not passing(error):
-                    raise told(error) from None
-                asked += 1
-                self._pause(error, asked)
+        try:
+            return self.once(ask, lambda: None)
+        except openai.OpenAIError as error:
+            raise told(error) from None
 
     def once(self, make: Callable[[], T], there: Callable[[], T | None]) -> T:
         """Make something that must not be there twice: after a reply that was lost it is looked for first.
