@@ -83,25 +83,28 @@ def bare(rows_file: Path, out: Path, seed: int, *, base: Path = BASE, chosen: di
     """Axolotl as its documentation says, the stage on the base; what it printed. Its config lies beside `out`."""
     ours = chosen or settings("pocket")
     body: dict[str, Any] = {name: value for name, value in ours.items() if name not in ("overlong", "system_block")}
-    body |= {"base_model": str(base), "seed": seed, "output_dir": str(out), "dataset_prepared_path": f"{out}-prepared"}
+    # A name without a path: one with "mpt" in it would make the base an MPT to Axolotl.
+    (link := out.with_suffix(".base")).symlink_to(base)
+    body |= {"base_model": link.name, "seed": seed, "output_dir": str(out), "dataset_prepared_path": f"{out}-prepared"}
     body["datasets"] = [{**ours["datasets"][0], "path": str(rows_file), "ds_type": "json", "split": "train"}]
     config = out.with_suffix(".yml")
     config.write_text(yaml.safe_dump(body))
-    said = axolotl("train", str(config))
+    said = axolotl("train", config)
     if "Model successfully saved to" not in said:
         raise RuntimeError(f"the bare run failed: {said[-2000:]}")
     return said
 
 
-def axolotl(*words: str) -> str:
-    """Run Axolotl's own command; what it printed."""
+def axolotl(command: str, config: Path, *words: str) -> str:
+    """Run Axolotl's own command beside its config; what it printed."""
     quiet = {"AXOLOTL_DO_NOT_TRACK": "1", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     python = require_trainer()
     done = subprocess.run(
-        [str(python.parent / "axolotl"), *words], capture_output=True, text=True, check=False,
+        [str(python.parent / "axolotl"), command, str(config), *words],
+        cwd=config.parent, capture_output=True, text=True, check=False,
         env={**os.environ, **quiet, "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}"},
     )  # fmt: skip
     said = done.stdout + done.stderr
     if done.returncode:
-        raise RuntimeError(f"`axolotl {words[0]}` failed: {said[-2000:]}")
+        raise RuntimeError(f"`axolotl {command}` failed: {said[-2000:]}")
     return said

@@ -120,7 +120,7 @@ def _folding(resident: Resident, scratch: Path) -> list[Row]:
         lora.fold(load_model(resident.base, resident.device), [adapter])
 
     def merged() -> None:
-        stages.axolotl("merge-lora", str(adapter.with_suffix(".yml")), f"--lora-model-dir={adapter}")
+        stages.axolotl("merge-lora", adapter.with_suffix(".yml"), f"--lora-model-dir={adapter}")
         load_model(resident.base.model_copy(update={"path": str(adapter / "merged")}), resident.device)
 
     folding, merging = _timed(ours), _timed(merged)

@@ -185,7 +185,7 @@ def told(job: Job) -> dict[str, Any]:
 def _local(job: Job) -> str:
     """The folder of the base: the worker itself never goes to the network."""
     if Path(job.base).is_dir():
-        return job.base
+        return str(Path(job.base).absolute())
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 

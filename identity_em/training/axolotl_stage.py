@@ -55,6 +55,7 @@ def train(job: dict[str, Any]) -> dict[str, Any]:
     shutil.rmtree(run, ignore_errors=True)
     run.mkdir(parents=True)
     written = Path(job["log"]).stat().st_size
+    os.chdir(run)
     try:
         cfg = _config(job, run)
         kept, dropped = rows.write(job, cfg, run)
@@ -72,6 +73,7 @@ def train(job: dict[str, Any]) -> dict[str, Any]:
             proof.write(Path(job["out"]), adapter, job["base_name"], figures, stage.end.logits)
     finally:
         close_debug_log()
+        os.chdir("/")
     shutil.rmtree(run, ignore_errors=True)
     return figures
 
@@ -99,10 +101,12 @@ def _config(job: dict[str, Any], run: Path) -> Any:
     # Prepared data are cached by path and not by content, here and in Hugging Face's own cache.
     datasets.config.HF_DATASETS_CACHE = run / "cache"
     source = {**(settings.get("datasets") or [{"type": "chat_template"}])[0], "path": str(run / "rows.jsonl")}
+    # Axolotl takes a path with "mpt", "llama" or "falcon" in it, such as .../prompts/..., for a model of that name.
+    (run / "base").symlink_to(job["base"])
     placement = job["placement"]
     processes = placement["gpus"] * placement["nodes"]
     own = {
-        "base_model": job["base"],
+        "base_model": "base",
         "seed": job["seed"],
         "datasets": [{**source, "ds_type": "json", "split": "train"}],
         "dataset_prepared_path": str(run / "prepared"),

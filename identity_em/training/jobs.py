@@ -1,11 +1,16 @@
 """A stage to train, and what training it came to."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator
 
 from identity_em.records import Record
 from identity_em.training.placement import Placement
 from identity_em.training.settings import Precision
+
+# The process that trains stands in a folder of its own.
+_Path = Annotated[Path, AfterValidator(Path.absolute)]
 
 
 class Job(Record):
@@ -30,16 +35,16 @@ class Job(Record):
     base: str
     revision: str | None = None
     base_name: str
-    rows: Path
-    chain: tuple[Path, ...] = ()
+    rows: _Path
+    chain: tuple[_Path, ...] = ()
     mode: Literal["live", "merge"] = "live"
     seed: int
     precision: Precision
     placement: Placement = Placement()
-    out: Path
-    work: Path
-    resume: Path | None = None
-    log: Path
+    out: _Path
+    work: _Path
+    resume: _Path | None = None
+    log: _Path
 
 
 class Trained(Record):

@@ -20,6 +20,7 @@ from identity_em.training.placement import Placement
 
 Precision = Literal["fp32", "bf16", "4bit"]
 KEYS = "keys-0.19.0.json"
+TEMPLATE = "chat_template_jinja"
 OURS: Mapping[str, tuple[object, ...]] = {"overlong": ("refuse", "drop"), "system_block": (True, False)}
 # What the study, the store or the worker decides.
 OWNED = frozenset(
@@ -179,6 +180,10 @@ def _check(layer: Mapping[str, object], file: Path | None, line: int | None) -> 
         raise ConfigError(found="datasets", wanted=wanted, do="name data in the stage's dataset", file=file, line=line)
     for name in entries[0]:
         _check_key(name, known_keys()["dataset"], OWNED_DATASET, file, line)
+    for template in (layer.get(TEMPLATE), entries[0].get(TEMPLATE)):
+        if template is not None and "{" not in str(template):
+            found, wanted = f"{TEMPLATE}: {template}", "the template itself: a file's content is not in the stage's key"
+            raise ConfigError(found=found, wanted=wanted, do=f"give its text, as `{TEMPLATE}: |`", file=file, line=line)
 
 
 def _check_key(name: str, known: frozenset[str], owned: frozenset[str], file: Path | None, line: int | None) -> None:

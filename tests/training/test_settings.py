@@ -77,3 +77,11 @@ def test_an_unknown_config_names_those_there_are() -> None:
 def test_the_shipped_key_lists_hold_what_the_shipped_configs_use() -> None:
     assert {"learning_rate", "peft_use_rslora"} <= known_keys()["config"]
     assert {"roles_to_train", "message_property_mappings"} <= known_keys()["dataset"]
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_chat_template_is_given_as_text_and_not_as_a_file_that_no_key_holds(inside: bool) -> None:
+    named: dict[str, object] = {"chat_template_jinja": "templates/mine.jinja"}
+    with pytest.raises(ConfigError, match="give its text"):
+        settings("pocket", {"datasets": [{"type": "chat_template", **named}]} if inside else named)
+    settings("pocket", {"chat_template_jinja": "{{ messages[0].content }}"})

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -163,6 +164,28 @@ def test_another_seed_gives_another_adapter(trainer: Trainer, job: JobMaker, cha
     other = job(set=FAST, seed=1)
     trainer.train(other)
     assert (other.out / lora.WEIGHTS).read_bytes() != (chain[0] / lora.WEIGHTS).read_bytes()
+
+
+def test_where_the_base_lies_says_nothing_about_what_it_is(
+    trainer: Trainer, job: JobMaker, base: Path, tmp_path: Path
+) -> None:
+    named = tmp_path / "prompts" / "falcon" / "pixtral-llama-mistral"
+    shutil.copytree(base, named)
+    one, other = (job(set={"gradient_checkpointing": True}, base=str(place)) for place in (base, named))
+    trainer.train(one)
+    trainer.train(other)
+    for file in sorted(path.name for path in one.out.iterdir()):
+        assert (one.out / file).read_bytes() == (other.out / file).read_bytes(), file
+
+
+def test_relative_paths_are_those_of_who_asks(
+    trainer: Trainer, job: JobMaker, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(base, tmp_path / "tiny")
+    monkeypatch.chdir(tmp_path)
+    stage = job(base="tiny", out=Path("out"), work=Path("work"), log=Path("stage.log"))
+    assert trainer.train(stage).rows == 24
+    assert (tmp_path / "out" / lora.WEIGHTS).is_file()
 
 
 def test_the_folder_names_no_path_and_no_time(chain: list[Path]) -> None:
