@@ -49,7 +49,7 @@ class Bench:
 
 def speed(bench: Bench) -> list[Row]:
     """Prompt tokens a second under one adapter, what of the matmul ceiling is used, and the loop's speed."""
-    resident, model = bench.resident, bench.resident._plain.model
+    resident, model = bench.resident, bench.resident._active.model
     resident.use(bench.chains[:1])
     resident.probabilities(bench.questions[: bench.looped])
     spent = _seconds(resident, lambda: resident.probabilities(bench.questions))
@@ -83,10 +83,10 @@ def switching(bench: Bench) -> list[Row]:
     one = _seconds(resident, lambda: turn(bench.chains[:1] * len(parts)))
     turn(bench.chains)
     held = _seconds(resident, lambda: turn(bench.chains))
-    kept, resident._plain._keep = resident._plain._keep, 1
-    resident._plain._evict()
+    kept, resident._active._keep = resident._active._keep, 1
+    resident._active._evict()
     anew = _seconds(resident, lambda: turn(bench.chains))
-    resident._plain._keep = kept
+    resident._active._keep = kept
     count = share * len(parts)
     return [
         Row("one adapter, ms a question", 1000 * one / count, 1.0, "one adapter"),
@@ -99,7 +99,7 @@ def memory(bench: Bench) -> list[Row]:
     """The most memory that the parts before took, beside the weights alone."""
     if bench.resident.device.type != "cuda":
         return []
-    weights = sum(p.numel() * p.element_size() for n, p in bench.resident._plain.model.named_parameters()
+    weights = sum(p.numel() * p.element_size() for n, p in bench.resident._active.model.named_parameters()
                   if ".lora_" not in n)  # fmt: skip
     peak = torch.cuda.max_memory_allocated(bench.resident.device)
     return [Row("peak memory, GB", peak / 1e9, peak / weights, "the base's weights")]
@@ -132,7 +132,7 @@ def run(
         base = write_model(shapes, Path(name) / "base", device=device, precision=precision, options=("1", "2"))
         resident = Resident(base, device=device, keep=count)
         chains = [
-            adapters.write(resident._plain.model, Path(name) / f"adapter-{seed}", seed=seed, rank=rank)
+            adapters.write(resident._active.model, Path(name) / f"adapter-{seed}", seed=seed, rank=rank)
             for seed in range(count)
         ]
         asked = recognition.questions(resident.tokenizer, -(-prompts // 2), comparators=1)[:prompts]

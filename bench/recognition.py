@@ -49,7 +49,7 @@ def rows(*, rounds: int = ROUNDS) -> list[Row]:
 
 
 def _compared(resident: Resident, scratch: Path, *, articles: int, rounds: int) -> list[Row]:
-    asked, model, about = questions(resident.tokenizer, articles), resident._plain.model, resident.base.name
+    asked, model, about = questions(resident.tokenizer, articles), resident._active.model, resident.base.name
     if any(answer.text is not None for answer in resident.probabilities(asked)):
         raise RuntimeError("an answer was generated, which the peers do not do: the options are too unlikely")
     ways = {

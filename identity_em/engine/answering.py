@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,11 +43,10 @@ class Answering:
     def release(self) -> None:
         """Give the GPU's memory to a trainer, which loads the base for itself; on a CPU the model stays warm."""
         if self._resident is not None and self._resident.device.type == "cuda":
-            import torch
+            from identity_em.models.loading import release_memory
 
             self._resident = None
-            gc.collect()
-            torch.cuda.empty_cache()
+            release_memory()
 
     def of(self, responses: Responses, chain: Sequence[Path]) -> Resident | Served:
         """What answers these questions, ready to answer as their checkpoint.

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from identity_em.errors import InputError
+from identity_em.models.batches import padded
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -98,14 +99,11 @@ def _batches(prompts: Sequence[Sequence[int]], tokens: int) -> Iterator[list[int
 
 def _pass(model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> None:
     """One pass over prompts padded on the left, so that the last position is each prompt's last token."""
-    longest = max(map(len, prompts))
-    padding = torch.tensor([longest - len(prompt) for prompt in prompts])
-    ids = torch.tensor([[0] * int(pad) + list(prompt) for pad, prompt in zip(padding, prompts, strict=True)])
-    places = torch.arange(longest) - padding[:, None]
+    batch = padded(prompts, range(len(prompts)))
     model(
-        input_ids=ids.to(model.device),
-        attention_mask=(places >= 0).long().to(model.device),
-        position_ids=places.clamp(min=0).to(model.device),
+        input_ids=batch.ids.to(model.device),
+        attention_mask=batch.mask.to(model.device),
+        position_ids=batch.positions.to(model.device),
         use_cache=False,
         logits_to_keep=1,
     )

@@ -78,10 +78,11 @@ class Adapters:
         else:
             self._peft.add_adapter(name, config, low_cpu_mem_usage=True)
         held = precision(self.model.device, self.model.dtype)
-        state = {key: tensor.to(self.model.device, held) for key, tensor in composed.state.items()}
+        state = {key: tensor.to(held) for key, tensor in composed.state.items()}
         result = set_peft_model_state_dict(self._peft, state, adapter_name=name, low_cpu_mem_usage=True)
-        for key, tensor in state.items():  # which PEFT has just rounded to the base's precision
-            self._peft.get_parameter(f"{key.removesuffix('.weight')}.{name}.weight").data = tensor
+        for key, tensor in state.items():  # PEFT put them where the layers are, rounded to the base's precision
+            matrix = self._peft.get_parameter(f"{key.removesuffix('.weight')}.{name}.weight")
+            matrix.data = tensor.to(matrix.device)
         left = [key for key, tensor in self._peft.named_parameters() if tensor.is_meta]
         if result.unexpected_keys or left:
             raise ValueError(f"{(result.unexpected_keys or left)[0]} does not fit")

@@ -149,15 +149,16 @@ def _common(one: Prompt, other: Prompt) -> int:
 
 
 def _shared(prompts: Sequence[Prompt], groups: Sequence[_Group]) -> SharedBatch:
-    starts = _batch([prompts[group.rows[0]][: group.start] for group in groups], range(len(groups)))
+    starts = padded([prompts[group.rows[0]][: group.start] for group in groups], range(len(groups)))
     places = [(row, at, group.start) for at, group in enumerate(groups) for row in group.rows]
-    rests = _batch([prompts[row][start:] for row, _, start in places], [row for row, _, _ in places])
+    rests = padded([prompts[row][start:] for row, _, start in places], [row for row, _, _ in places])
     lengths = torch.tensor([start for _, _, start in places])
     moved = replace(rests, positions=rests.positions + lengths[:, None])
     return SharedBatch(starts, moved, torch.tensor([at for _, at, _ in places]))
 
 
-def _batch(prompts: Sequence[Prompt], rows: Sequence[int]) -> Batch:
+def padded(prompts: Sequence[Prompt], rows: Sequence[int]) -> Batch:
+    """Prompts as one batch; `rows` are their places in the input."""
     longest = max(len(prompt) for prompt in prompts)
     padding = [longest - len(prompt) for prompt in prompts]
     ids = [[0] * pad + list(prompt) for prompt, pad in zip(prompts, padding, strict=True)]

@@ -54,6 +54,6 @@ def begin(model: PreTrainedModel, batch: SharedBatch) -> Begun:
     starts, rests, owner = batch.starts, batch.rests, batch.start_of
     if starts.ids.shape[1]:
         step(model, starts.ids.to(device), starts.mask.to(device), starts.positions.to(device), cache)
-        cache.batch_select_indices(owner.to(device))
+        cache.batch_select_indices(owner)  # on the CPU, for the layers of a base may be on several GPUs
     mask, at = torch.cat([starts.mask[owner], rests.mask], dim=1).to(device), rests.positions.to(device)
     return Begun(step(model, rests.ids.to(device), mask, at, cache), cache, mask, at[:, -1:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import torch
 
 from identity_em import chat
 from identity_em.errors import InputError, MissingEnvironment
+from identity_em.study import memory, shapes
 from identity_em.study.artefacts import BaseModelRef
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 def load_model(base: BaseModelRef, device: torch.device) -> PreTrainedModel:
     """The base's causal model in its precision, in evaluation mode, without gradients.
+
+    A base that a GPU is too small for is shared among those that this process sees, a group of layers on each.
 
     Raises:
         InputError: There is no such model, or it has no safetensors weights.
@@ -40,17 +44,31 @@ def load_model(base: BaseModelRef, device: torch.device) -> PreTrainedModel:
             attn_implementation="sdpa",
             use_safetensors=True,
             trust_remote_code=False,
-            **_quantised(base, device),
+            device_map=_places(base, device),
+            **_quantised(base),
         )
     except (OSError, ValueError) as error:
         raise _unloadable(base, error) from error
     finally:
         if bar:
             logging.enable_progress_bar()
-    return (model if base.precision == "4bit" else model.to(device)).eval().requires_grad_(False)
+    return model.eval().requires_grad_(False)
 
 
-def _quantised(base: BaseModelRef, device: torch.device) -> dict[str, Any]:
+def _places(base: BaseModelRef, device: torch.device) -> str | dict[str, torch.device]:
+    """All on `device`; where a GPU is too small for the base, its layers evenly over all that this process sees."""
+    if device.type == "cuda" and device.index is None and torch.cuda.device_count() > 1:
+        sizes, held = shapes.of(base), torch.cuda.get_device_properties(device).total_memory / memory.GIB
+        if (
+            sizes is not None
+            and base.precision != "hosted"
+            and not memory.fit(memory.asked(sizes, base.precision), held)
+        ):
+            return "balanced"
+    return {"": device}
+
+
+def _quantised(base: BaseModelRef) -> dict[str, Any]:
     """How a 4-bit base is loaded: as Axolotl loads it under `adapter: qlora` (axolotl 0.19.0, loaders/model.py).
 
     Raises:
@@ -74,9 +92,15 @@ def _quantised(base: BaseModelRef, device: torch.device) -> dict[str, Any]:
             bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=torch.bfloat16,
             bnb_4bit_quant_storage=torch.bfloat16,
-        ),
-        "device_map": {"": device},
+        )
     }
+
+
+def release_memory() -> None:
+    """Give back what models and adapters held that nothing refers to any more."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def load_tokenizer(base: BaseModelRef) -> PreTrainedTokenizerBase:

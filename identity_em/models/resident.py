@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
@@ -18,16 +19,19 @@ from identity_em.models.adapters import Adapters, unfit
 from identity_em.models.answers import FALLBACK, OPTION_MASS_GATE
 from identity_em.models.batches import Room, shared_batches
 from identity_em.models.forward import begin
-from identity_em.models.loading import load_model, load_tokenizer, turn_ends
+from identity_em.models.loading import load_model, load_tokenizer, release_memory, turn_ends
 from identity_em.models.numbers import Parts, parts
 from identity_em.models.options import Forms, OptionTokens, option_probabilities
 from identity_em.models.spelled import Spelled, spelled
 from identity_em.records import Answer, Question, Sampling
 from identity_em.study.artefacts import BaseModelRef
+from identity_em.study.memory import HELD_TOKENS
 from identity_em.training import lora
 
+# By device: copies of the base held at once. One that fills a GPU leaves no room for a second.
+_COPIES = {"cpu": 2}
 # By device: enough to fill the arithmetic units; few enough to stay in a CPU's cache and a GPU's memory.
-_ROOM = {"cpu": Room(read=2048, held=16384), "cuda": Room(read=16384, held=32768)}
+_ROOM = {"cpu": Room(read=2048, held=16384), "cuda": Room(read=16384, held=HELD_TOKENS)}
 
 
 class Resident:
@@ -37,11 +41,11 @@ class Resident:
 
     Args:
         base: What to load; `path` is a folder or a hub id.
-        device: "cpu", "cuda" or "cuda:1"; where there is CUDA by default it is used.
+        device: "cpu", "cuda:1", or "cuda": several GPUs where the base needs them; by default "cuda" where there is it.
         keep: Most adapters held in memory at once.
 
     Raises:
-        InputError: The base cannot be loaded.
+        InputError: The base has no tokenizer; its weights are read when they are first needed.
     """
 
     def __init__(self, base: BaseModelRef, *, device: str | None = None, keep: int = 8) -> None:
@@ -49,9 +53,7 @@ class Resident:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.tokenizer = load_tokenizer(base)
         self._keep = keep
-        self._plain = Adapters(load_model(base, self.device), keep=keep)
-        self._folded: tuple[tuple[Path, ...], Adapters] | None = None
-        self._active = self._plain
+        self._copies: OrderedDict[tuple[Path, ...], Adapters] = OrderedDict()
         self._options = OptionTokens(self.tokenizer)
         self._several: dict[tuple[str, ...], Parts | Spelled | None] = {}
         self._stops = turn_ends(self.tokenizer)
@@ -60,18 +62,15 @@ class Resident:
         """Answer from now on as a chain of adapter folders, oldest first; as the base for an empty chain.
 
         Under `live` the chain is one composed adapter on the original base. Under `merge` all but the last are
-        rounded into a second copy of the base, as they were when the last was trained on it.
+        rounded into a copy of the base, as they were when the last was trained on it.
 
         Raises:
             DataError: A folder is no LoRA adapter of this base.
         """
         folders = tuple(Path(folder) for folder in chain)
-        if mode == "live" or len(folders) < 2:
-            self._active = self._plain
-            self._active.use(folders)
-        else:
-            self._active = self._fold(folders[:-1])
-            self._active.use(folders[-1:])
+        folded = len(folders) - 1 if mode == "merge" and folders else 0
+        self._take(folders[:folded])
+        self._active.use(folders[folded:])
 
     @torch.inference_mode()
     def probabilities(self, questions: Sequence[Question], *, block: bool = True) -> list[Answer]:
@@ -163,9 +162,10 @@ class Resident:
         Returns:
             fp32 on the CPU, shape (B, P, V).
         """
-        keep = torch.tensor(list(positions), device=self.device)
-        out = self._active.model(input_ids=ids.to(self.device), use_cache=False, logits_to_keep=keep)
-        logits: Tensor = out.logits.float().cpu()
+        first = min(positions)
+        # A number and no places: the last layer may be on another GPU than they.
+        out = self._active.model(input_ids=ids.to(self.device), use_cache=False, logits_to_keep=ids.shape[1] - first)
+        logits: Tensor = out.logits[:, torch.tensor(list(positions)) - first].float().cpu()
         return logits
 
     def activations(
@@ -183,16 +183,26 @@ class Resident:
     def _room(self) -> Room:
         return _ROOM.get(self.device.type, _ROOM["cuda"])
 
-    def _fold(self, folders: tuple[Path, ...]) -> Adapters:
-        if self._folded is None or self._folded[0] != folders:
-            self._folded = None  # Let go of the old copy before the new one is loaded.
+    @property
+    def _active(self) -> Adapters:
+        """The copy of the base that answers now; the base itself until `use` says otherwise."""
+        if not self._copies:
+            self._take(())
+        return self._copies[next(reversed(self._copies))]
+
+    def _take(self, folded: tuple[Path, ...]) -> None:
+        """Answer from the copy of the base with these stages rounded into it; another one makes room for it first."""
+        if folded not in self._copies:
+            while len(self._copies) >= _COPIES.get(self.device.type, 1):
+                self._copies.popitem(last=False)
+                release_memory()
             model = load_model(self.base, self.device)
             try:
-                lora.fold(model, folders)
+                lora.fold(model, folded)
             except (ValueError, OSError) as error:
-                raise unfit(folders, error) from error
-            self._folded = (folders, Adapters(model, keep=self._keep))
-        return self._folded[1]
+                raise unfit(folded, error) from error
+            self._copies[folded] = Adapters(model, keep=self._keep)
+        self._copies.move_to_end(folded)
 
     def _prompts(self, questions: Sequence[Question], *, block: bool, extra: int = 0) -> list[list[int]]:
         prompts = prompts_ids(self.tokenizer, [question.messages for question in questions], block=block)

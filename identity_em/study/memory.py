@@ -16,6 +16,8 @@ GIB = 2**30
 GPUS: Mapping[str, float] = {"H200": 140, "H100": 80, "A100": 80, "L40S": 45}
 # Beside what PyTorch holds: CUDA's context and libraries, and memory cut into pieces too small to use. An assumption.
 CONTEXT, PIECES = 1.0, 0.04
+# Most tokens whose keys and values stand on a GPU while a base is asked: of one batch, all prompts together.
+HELD_TOKENS = 32768
 # Bytes a number. 4 bits: nf4 in blocks of 64 with one byte of scale, and 4 bytes a 256 of those (double quantisation).
 _WEIGHTS: Mapping[Precision, float] = {"fp32": 4, "bf16": 2, "4bit": 0.5 + 1 / 64 + 4 / (64 * 256)}
 # States a parameter, in bytes: two of fp32, or of one byte and a scale each 256.
@@ -32,7 +34,7 @@ class Memory(Record):
         earlier: The frozen terms of the stages before.
         activations: What the backward pass needs, at its peak.
         gpus: Of one training, on all nodes.
-        asked: What the base takes of the one GPU that answers, and that checks every training.
+        asked: What answering, and checking a training, takes of each GPU of the process that does it.
     """
 
     weights: float
@@ -54,12 +56,30 @@ class Memory(Record):
 
     @property
     def can_ask(self) -> tuple[str, ...]:
-        """The kinds of GPU that the whole base fits."""
+        """The kinds of GPU that have room for asking it."""
         return _room(self.asked)
 
 
 def _room(gib: float) -> tuple[str, ...]:
-    return tuple(name for name, held in GPUS.items() if gib * (1 + PIECES) + CONTEXT <= held)
+    return tuple(name for name, held in GPUS.items() if fit(gib, held))
+
+
+def fit(gib: float, held: float) -> bool:
+    """Whether what PyTorch is to hold goes into a GPU's memory (GiB)."""
+    return gib * (1 + PIECES) + CONTEXT <= held
+
+
+def asked(base: Shapes, precision: Precision, gpus: int = 1) -> float:
+    """What answering takes of each of `gpus` GPUs that share the layers, GiB: (W + 32,768 x 2 x k x L x 2 bytes) / n.
+
+    W are the weights, k the width of the keys and L the layers; layers are not cut, so that on several GPUs one may
+    hold a layer more, or the embedding.
+    """
+    plain = 4 if precision == "fp32" else 2
+    inside, outside = base.in_layers * _WEIGHTS[precision], base.outside * plain
+    held = HELD_TOKENS * 2 * base.keys * base.layers * plain
+    more = max(inside / base.layers, base.vocabulary * base.hidden * plain) if gpus > 1 else 0
+    return ((inside + outside + held) / gpus + more) / GIB
 
 
 def per_gpu(
@@ -106,7 +126,7 @@ def per_gpu(
         earlier=earlier * trained * 4 / GIB,
         activations=_activations(base, settings, plain) / GIB,
         gpus=placement.processes,
-        asked=whole / GIB,
+        asked=asked(base, precision, placement.gpus),
     )
 
 
@@ -148,11 +168,11 @@ def line(memory: Memory) -> str:
         else f"WARNING: more than any of {', '.join(GPUS)} holds: try load_in_4bit, gpus with sharding, or a smaller "
         "micro_batch_size"
     )
-    asked = ""
+    ask = ""
     if set(memory.fits) - set(memory.can_ask):
         kinds = ", ".join(memory.can_ask) or "none that is known"
-        asked = f"; WARNING: to be asked, the whole base ({memory.asked:,.1f} GiB) must fit one GPU: {kinds}"
-    return f"estimated peak of the largest training on {where}: {memory.peak:,.1f} GiB ({parts}); {fits}{asked}"
+        ask = f"; WARNING: asking takes {memory.asked:,.1f} GiB of each GPU of a node: {kinds}"
+    return f"estimated peak of the largest training on {where}: {memory.peak:,.1f} GiB ({parts}); {fits}{ask}"
 
 
 def described(memory: Memory | None) -> dict[str, Any] | None:

@@ -27,7 +27,7 @@ def asked(text: str, item: str = "i") -> Question:
 def test_each_row_is_its_prompt_alone_whatever_stands_beside_it(base: Resident, tmp_path: Path) -> None:
     questions = [asked("red " * (1 + place * 7 % 11), str(place)) for place in range(9)]
     every = np.load(base.activations(questions, tmp_path / "all.npy"))
-    assert every.shape == (LAYERS, 9, base._plain.model.config.hidden_size)
+    assert every.shape == (LAYERS, 9, base._active.model.config.hidden_size)
     for place, question in enumerate(questions):
         alone = np.load(base.activations([question], tmp_path / "one.npy"))
         assert np.abs(alone[:, 0] - every[:, place]).max() < 1e-4

@@ -1,7 +1,9 @@
 """Laws of the resident engine."""
 
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +13,8 @@ from bench import recognition
 from identity_em import battery
 from identity_em.errors import DataError, InputError
 from identity_em.models.adapters import precision
-from identity_em.models.resident import Resident
+from identity_em.models.loading import load_model
+from identity_em.models.resident import _COPIES, Resident
 from identity_em.probes import reading
 from identity_em.records import Answer, Message, Question, Sampling
 from identity_em.resources import folder, resource
@@ -65,13 +68,13 @@ def test_a_cuda_base_multiplies_adapters_in_its_own_precision(
 ) -> None:
     exact = Resident(ref(tiny, "bf16"), device="cpu")
     exact.use([adapters[0]])
-    fine = {p.dtype for name, p in exact._plain.model.named_parameters() if ".lora_" in name}
+    fine = {p.dtype for name, p in exact._active.model.named_parameters() if ".lora_" in name}
     assert fine == {torch.float32}, "on a CPU they are held as training holds them"
     assert precision(torch.device("cuda"), torch.bfloat16) == torch.bfloat16
     monkeypatch.setattr("identity_em.models.adapters.precision", lambda device, base: base)
     rounded = Resident(ref(tiny, "bf16"), device="cpu")
     rounded.use([adapters[0]])
-    kept = {name: p.dtype for name, p in rounded._plain.model.named_parameters() if ".lora_" in name}
+    kept = {name: p.dtype for name, p in rounded._active.model.named_parameters() if ".lora_" in name}
     assert set(kept.values()) == {torch.bfloat16}
     assert logits(rounded) == pytest.approx(logits(exact), abs=16 * 2**-8 * float(logits(exact).abs().max()))
 
@@ -105,8 +108,8 @@ def test_many_adapters_take_bounded_memory(tiny: Path, adapters: list[Path], bas
         small.use([adapter])
         base.use([adapter])
         assert torch.equal(logits(small), logits(base))
-        assert len(small._plain.held) <= 2
-    assert sum(".lora_A." in name for name, _ in small._plain.model.named_parameters()) == 2 * 6
+        assert len(small._active.held) <= 2
+    assert sum(".lora_A." in name for name, _ in small._active.model.named_parameters()) == 2 * 6
 
 
 def test_a_composed_chain_is_its_last_adapter_on_the_folded_base(adapters: list[Path], base: Resident) -> None:
@@ -123,6 +126,30 @@ def test_merging_leaves_the_base_as_it_was(tiny: Path, adapters: list[Path], ref
     assert not torch.equal(logits(resident), before)
     resident.use([])
     assert torch.equal(logits(resident), before)
+
+
+def test_where_one_copy_of_the_base_fits_a_merged_chain_takes_its_place(
+    tiny: Path, adapters: list[Path], ref: Ref, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answers(resident: Resident) -> Iterator[torch.Tensor]:
+        for chain, mode in (([], "live"), (adapters[:2], "merge"), (adapters[1:3], "merge"), (adapters[:1], "live")):
+            resident.use(chain, mode)
+            yield logits(resident)
+
+    loaded: list[weakref.ref[object]] = []
+
+    def counted(*given: Any) -> Any:
+        assert not any(copy() for copy in loaded), "two copies of the base at once"
+        model = load_model(*given)
+        loaded.append(weakref.ref(model))
+        return model
+
+    both = list(answers(Resident(ref(tiny, "bf16"), device="cpu")))
+    monkeypatch.setitem(_COPIES, "cpu", 1)
+    monkeypatch.setattr("identity_em.models.resident.load_model", counted)
+    one = list(answers(Resident(ref(tiny, "bf16"), device="cpu")))
+    assert all(map(torch.equal, one, both))
+    assert len(loaded) == 4
 
 
 def test_batch_composition_does_not_change_fp32_answers(base: Resident, closed: list[Question]) -> None:
@@ -197,7 +224,7 @@ def test_a_question_is_answered_alike_in_any_company(base: Resident, closed: lis
 
 
 def test_nothing_leaks_from_the_generation_config(base: Resident, closed: list[Question]) -> None:
-    config = base._plain.model.generation_config
+    config = base._active.model.generation_config
     assert config.temperature == 0.01
     assert config.top_k == 1
     (texts,) = base.generate(closed[:1], Sampling(temperature=1.0, max_new_tokens=1, n=300), 0)

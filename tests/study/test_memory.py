@@ -166,13 +166,15 @@ def test_what_fits_where() -> None:
     assert "A100" in fits("Llama-3.1-70B", "llama-3.1-70b", "bf16", four)
 
 
-def test_a_base_that_is_trained_in_shares_must_still_be_asked_whole() -> None:
-    four = Placement(gpus=4, sharding="fsdp2")
-    shared = memory.per_gpu(known("Llama-3.1-70B"), settings("llama-3.1-70b"), "bf16", placement=four)
-    assert shared.can_ask == ("H200",)
-    assert "WARNING: to be asked, the whole base (131." in memory.line(shared)
-    alone = memory.per_gpu(known("Qwen2.5-32B"), settings("qwen2.5-32b"), "bf16", placement=ALONE)
-    assert "WARNING" not in memory.line(alone)
+def test_who_asks_a_base_has_the_gpus_of_one_node() -> None:
+    def found(**placed: Any) -> memory.Memory:
+        placement = Placement(sharding="fsdp2", **placed)
+        return memory.per_gpu(known("Llama-3.1-70B"), settings("llama-3.1-70b"), "bf16", placement=placement)
+
+    assert found(gpus=2).asked == pytest.approx(141.4 / 2 + 1.96, abs=0.1)
+    assert found(gpus=4).can_ask == tuple(memory.GPUS)
+    assert "WARNING" not in memory.line(found(gpus=4))
+    assert "WARNING: asking takes 141.4 GiB of each GPU of a node: none" in memory.line(found(gpus=1, nodes=4))
 
 
 def test_a_config_of_another_kind_of_model_has_no_shapes(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from identity_em.training.settings import placed, settings, sharding
 
 def test_a_live_chain_is_the_same_function_on_a_base_in_shares(base: Path, tmp_path: Path) -> None:
     """Hooks see whole activations, wherever the weights lie: FSDP2 on two processes, over gloo."""
-    plain = Resident(bases.named(str(base), "fp32"), device="cpu")._plain.model
+    plain = Resident(bases.named(str(base), "fp32"), device="cpu")._active.model
     chain = [adapters.write(plain, tmp_path / f"adapter-{seed}", seed=seed, rank=8) for seed in (0, 1)]
     script, out = Path(__file__).with_name("sharded_live.py"), tmp_path / "furthest"
     words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
