@@ -60,23 +60,24 @@ class Workshop:
             IdentityEmError: It could not be made; nothing of it is in the store.
         """
         with store_state.told(self.store.root):
-            return self._make(artefact)
+            outcome = self._make(artefact)
+            return "blocked" if outcome != "busy" and blocked(self.store, artefact) else outcome
 
     def _make(self, artefact: Artefact) -> Outcome:
         if self.store.has(artefact):
-            return "blocked" if blocked(self.store, artefact) else "reused"
+            return "reused"
         lock = self.store.lock(artefact)
         if not lock.acquire():
             return "busy"
         with lock:
             if self.store.has(artefact):
-                return "blocked" if blocked(self.store, artefact) else "reused"
+                return "reused"
             started = time.time()
             self.store.write(artefact, lambda folder: self._facts(artefact, folder, started))
             shutil.rmtree(self.store.resuming(artefact), ignore_errors=True)
             if isinstance(artefact, Responses):
                 journal(self.store, artefact).unlink(missing_ok=True)
-        return "blocked" if blocked(self.store, artefact) else "made"
+        return "made"
 
     def close(self) -> None:
         """Stop the trainer, and close what speaks to an API."""

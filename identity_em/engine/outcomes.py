@@ -32,6 +32,14 @@ def cause(store: Store, artefact: Artefact) -> Artefact | None:
     return found
 
 
+def set_aside(plan: Plan, store: Store) -> list[Artefact]:
+    """Set aside what of a study was blocked, so that it is bought once more; what that was."""
+    found = [artefact for artefact in plan.artefacts if blocked(store, artefact)]
+    for artefact in found:
+        store.set_aside(artefact)
+    return found
+
+
 def told(plan: Plan, store: Store) -> tuple[BlockedMeta, ...]:
     """Every arm and seed of which something is blocked, in the study's order."""
     if not plan.base.hosted:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from identity_em import places, store_state
-from identity_em.engine import again, answering, assemble, gpus, hosting, outcomes, preflight, till
+from identity_em.engine import answering, assemble, gpus, hosting, outcomes, preflight, till
 from identity_em.engine.guarded import Guarded
 from identity_em.engine.ledger import Ledger
 from identity_em.engine.local import Local
@@ -78,7 +78,7 @@ def run_study(
     store.check_writable()
     store.sweep()
     if means.retry:
-        again.set_aside(plan, store)
+        outcomes.set_aside(plan, store)
     purse = _purse(plan, store, means.budget)
     found = replace(means, trainer=trainer, purse=purse, batch=plan.study.model.batch)
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from identity_em.analysis.table import read
-from identity_em.engine import again, hosting, till
+from identity_em.engine import hosting, outcomes, till
 from identity_em.engine import study as engine
 from identity_em.engine.means import Hosts, Means
 from identity_em.errors import IdentityEmError
@@ -133,7 +133,8 @@ def test_what_was_refused_is_bought_again_on_request_alone_and_both_jobs_are_pai
     assert not hosted.ran(file, store, means).failed
     once = till.by_use(plan, Store(store))["training"]
     api.state.unsafe = "an evaluation that is mended later"
-    again.set_aside(plan, Store(store))
+    (refused,) = outcomes.set_aside(plan, Store(store))
+    assert refused in plan.trainings
     assert not hosted.ran(file, store, replace(means, retry=True)).failed
     assert [job["status"] for job in api.state.jobs.values()] == ["failed", "succeeded", "succeeded"]
     assert not read(tmp_path / "store.parquet")[1].blocked

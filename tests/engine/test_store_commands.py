@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from identity_em import sweeping
 from identity_em.cli import app
-from identity_em.engine import again, ledger
+from identity_em.engine import ledger
 from identity_em.engine.ledger import Ledger
 from identity_em.engine.local import Done
 from identity_em.engine.run import Progress, run
@@ -28,9 +28,9 @@ def mini() -> Plan:
     return plan(find("pocket-mini"))
 
 
-def fill(folder: Path, outcome: str = "trained") -> dict[str, Any]:
+def fill(folder: Path) -> dict[str, Any]:
     (folder / "file").write_text("x" * 1000)
-    return {"facts": {"outcome": outcome}}
+    return {"facts": {"outcome": "trained"}}
 
 
 def full(root: Path, plan: Plan) -> Store:
@@ -230,13 +230,3 @@ def test_studies_whose_names_begin_alike_are_not_cancelled_together(tmp_path: Pa
     with Ledger(tmp_path, "a.b").running([]):
         assert Ledger(tmp_path, "a").cancel() == 0
         assert Ledger(tmp_path, "a.b").cancel() == 1
-
-
-def test_retry_sets_aside_what_failed_or_was_refused_and_nothing_else(tmp_path: Path, mini: Plan) -> None:
-    store = Store(tmp_path)
-    refused, trained = mini.trainings[0], mini.trainings[1]
-    store.write(refused, lambda folder: fill(folder, "blocked"))
-    store.write(trained, fill)
-    assert again.set_aside(mini, store) == [refused]
-    assert not store.has(refused)
-    assert store.has(trained)
