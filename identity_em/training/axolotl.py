@@ -18,6 +18,7 @@ from typing import IO, Any, Self
 
 from identity_em.errors import ConfigError, DataError, MissingEnvironment, TrainingFailed
 from identity_em.training import launch
+from identity_em.training.axolotl_worker import OWN
 from identity_em.training.environment import require_trainer
 from identity_em.training.jobs import Job, Trained
 from identity_em.training.settings import precision_of, settings, sharding
@@ -54,6 +55,7 @@ class Trainer:
         self._process: subprocess.Popen[str] | None = None
         self._marks: tuple[object, ...] | None = None
         self._messages: IO[bytes] | None = None
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -78,13 +80,14 @@ class Trainer:
             self.close()
             self._python = self._python or require_trainer()
             self._messages = tempfile.TemporaryFile()  # noqa: SIM115  closed with the worker
+            self._temporary = _temporary()
             self._process = subprocess.Popen(
                 [str(self._python), "-P", str(_WORKER), str(os.getpid())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._messages,
                 text=True,
-                env=_environment(os.environ),
+                env=_environment(os.environ, self._temporary.name),
                 start_new_session=True,
             )  # its own session: Ctrl-C reaches us, and Axolotl's handler cannot save half a model
 
@@ -124,11 +127,14 @@ class Trainer:
             _end(self._process)
         if self._messages is not None:
             self._messages.close()
-        self._process = self._messages = self._marks = None
+        if self._temporary is not None:
+            self._temporary.cleanup()
+        self._process = self._messages = self._marks = self._temporary = None
 
     def _launch(self, job: Job, words: Mapping[str, Any]) -> dict[str, Any]:
         assert self._python is not None
-        return launch.train(self._python, _WORKER, job, words, _environment(os.environ))
+        with _temporary() as place:
+            return launch.train(self._python, _WORKER, job, words, _environment(os.environ, place))
 
     def _ask(self, job: Job, words: Mapping[str, Any]) -> dict[str, Any]:
         process = self._process
@@ -211,10 +217,15 @@ def _read(answer: Mapping[str, Any], job: Job) -> Trained:
     raise TrainingFailed(f"{answer['failed']}; log: {job.log}")
 
 
-def _environment(ours: Mapping[str, str]) -> dict[str, str]:
+def _temporary() -> "tempfile.TemporaryDirectory[str]":
+    """The worker's own folder for temporary files: Axolotl, wandb and torchrun leave theirs behind."""
+    return tempfile.TemporaryDirectory(prefix=OWN, ignore_cleanup_errors=True)
+
+
+def _environment(ours: Mapping[str, str], temporary: str) -> dict[str, str]:
     """The worker's environment: quiet, offline, one thread on a CPU, nothing of this interpreter's paths."""
     kept = {name: value for name, value in ours.items() if name not in _NOT_PASSED_ON}
-    return {"OMP_NUM_THREADS": "1", **kept, **_QUIET}
+    return {"OMP_NUM_THREADS": "1", **kept, **_QUIET, "TMPDIR": temporary}
 
 
 def _end(process: "subprocess.Popen[str]") -> None:

@@ -12,6 +12,7 @@ import gc
 import importlib.util
 import json
 import os
+import shutil
 import socket
 import sys
 import threading
@@ -22,6 +23,8 @@ from types import ModuleType
 from typing import Any
 
 PARENT_POLL_SECONDS = 0.5
+# How the name of a worker's folder for temporary files begins.
+OWN = "identity-em-trainer-"
 
 
 def beside(name: str) -> ModuleType:
@@ -40,7 +43,15 @@ def follow_parent(parent: int) -> None:
     """End this process as soon as the one that started it is gone, whatever it was doing."""
     while os.getppid() == parent:
         time.sleep(PARENT_POLL_SECONDS)
-    os._exit(1)
+    leave()
+
+
+def leave(code: int = 1) -> None:
+    """End this process, also where nobody is left to clear up after it."""
+    place = Path(os.environ.get("TMPDIR", ""))
+    if place.name.startswith(OWN):
+        shutil.rmtree(place, ignore_errors=True)
+    os._exit(code)
 
 
 def redirect(log: str) -> None:
@@ -78,7 +89,7 @@ def follow_maker(host: str, maker: int, agent: int) -> None:
                 os.kill(maker, 0)
             time.sleep(PARENT_POLL_SECONDS)
     finally:
-        os._exit(1)
+        leave()
 
 
 def main() -> None:
@@ -92,7 +103,7 @@ def main() -> None:
     for line in sys.stdin:
         replies.write(json.dumps(answer(stage, json.loads(line))) + "\n")
         replies.flush()
-    os._exit(0)  # Axolotl's libraries leave threads that would hold an ordinary exit
+    leave(0)  # Axolotl's libraries leave threads that would hold an ordinary exit
 
 
 def one_of_several(file: Path) -> None:

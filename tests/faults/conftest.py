@@ -28,13 +28,22 @@ class Place:
     def table(self) -> Path:
         return self.root / "out" / "table.parquet"
 
+    @property
+    def temporary(self) -> Path:
+        """Where the run's temporary files are."""
+        return self.root / "tmp"
+
     def start(self, *more: str) -> "subprocess.Popen[str]":
         """The study's run as a process of its own."""
         command = [
             sys.executable, "-m", "identity_em", "run", STUDY, "--store", str(self.store), "--out",
             str(self.table.parent), "--workers", "2", "--json", *more,
         ]  # fmt: skip
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=self.root)
+        self.temporary.mkdir(exist_ok=True)
+        environment = {**os.environ, "TMPDIR": str(self.temporary)}
+        return subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=self.root, env=environment
+        )
 
     def run(self) -> Mapping[str, Any]:
         """The study's run to its end; its summary."""

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from identity_em.training.axolotl_worker import OWN
 from tests.faults.conftest import Place, kills
 from tests.faults.killing import TARGETS, Soak, forget, left_over, processes_about
 
@@ -37,4 +38,6 @@ def _ends_well(place: Place, undisturbed: Place) -> None:
     place.run()
     assert place.table.read_bytes() == undisturbed.table.read_bytes()
     assert left_over(place.store) == []
+    # Only a trainer that is killed itself, and whose worker dies before it knows, leaves its temporary files.
+    assert len(list(place.temporary.glob(f"{OWN}*"))) <= min(kills(), A_LIFE) // len(TARGETS) + 1
     assert processes_about(place.store) == []

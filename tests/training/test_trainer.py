@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -176,6 +177,17 @@ def test_where_the_base_lies_says_nothing_about_what_it_is(
     trainer.train(other)
     for file in sorted(path.name for path in one.out.iterdir()):
         assert (one.out / file).read_bytes() == (other.out / file).read_bytes(), file
+
+
+def test_a_worker_leaves_nothing_among_the_temporary_files(
+    trainer: Trainer, job: JobMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with Trainer() as own:
+        own.train(job(set=FAST))
+        (place,) = tmp_path.iterdir()
+        assert any(place.iterdir()), "Axolotl and wandb leave theirs"
+    assert not any(tmp_path.iterdir())
 
 
 def test_relative_paths_are_those_of_who_asks(
