@@ -52,16 +52,16 @@ class Workshop:
         self._answering = Answering(store, means.served, self._hosting)
 
     def make(self, artefact: Artefact) -> Outcome:
-        """Make one artefact whose parents are there; `busy` where another maker holds it.
+        """Make one artefact whose parents are there.
 
-        `blocked` where an API refused it as harmful: then that is what was made.
+        `busy` where another maker holds it; `blocked` where an API refused it as harmful: that is what was made then.
 
         Raises:
             IdentityEmError: It could not be made; nothing of it is in the store.
         """
         with store_state.told(self.store.root):
-            outcome = self._make(artefact)
-            return "blocked" if outcome != "busy" and blocked(self.store, artefact) else outcome
+            done = self._make(artefact)
+            return "blocked" if done != "busy" and blocked(self.store, artefact) else done
 
     def _make(self, artefact: Artefact) -> Outcome:
         if self.store.has(artefact):
@@ -195,8 +195,7 @@ class Workshop:
     def _questions(self, prompts: Prompts) -> list[Question]:
         inputs = self.inputs(prompts.inputs)
         if prompts.name == "summaries":
-            texts = articles.load_texts(inputs["articles"])
-            return summaries.questions(texts, wordings.get(prompts.params["wording"]))
+            return summaries.questions(articles.load_texts(inputs["articles"]), wordings.get(prompts.params["wording"]))
         return battery.get(prompts.name).questions(prompts, inputs)
 
     def inputs(self, inputs: Mapping[str, Input]) -> dict[str, Any]:
