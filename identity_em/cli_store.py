@@ -51,7 +51,7 @@ def status(
     if as_json:
         sys.stdout.write(json.dumps(now.as_json(), indent=1) + "\n")
     else:
-        _out().print(display.matrix(planned, now.there, set(now.failed) | set(now.blocked)))
+        _out().print(display.matrix(planned, now.there, now.lost))
         for line in (*_making(now.making), *now.lost_lines(), now.line(places.named(store))):
             _out().print(line, markup=False, highlight=False, soft_wrap=True)
     if verify:

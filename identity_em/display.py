@@ -126,7 +126,7 @@ def _without(unknown: Sequence[str]) -> str:
 def progress_view(plan: Plan, progress: Progress, *, started: float) -> RenderableType:
     """The matrix (arms x stages x evals), a bar, and the time left."""
     there = {a.key for a in progress.wanted if progress.has(a)}
-    table = matrix(plan, there, set(progress.failed) | set(progress.blocked))
+    table = matrix(plan, there, {*progress.failed, *progress.blocked, *progress.refused})
     total = len(progress.wanted)
     left = progress.seconds_left()
     words = f" {progress.done}/{total}  {_clock(time.monotonic() - started)} gone"
@@ -173,7 +173,12 @@ class Lines:
 
 
 def matrix(plan: Plan, there: set[str], lost: set[str]) -> Table:
-    """One row an arm: how many seeds are trained, and how many of each eval's readings are there."""
+    """One row an arm: how many seeds are trained, and how many of each eval's readings are there.
+
+    Args:
+        there: Keys of what is there.
+        lost: Keys of what failed, was refused or waits for such; also where it is there.
+    """
     evals = list(dict.fromkeys(r.scores.eval for r in plan.readings))
     table = Table(box=None, pad_edge=False)
     table.add_column("arm")
@@ -194,7 +199,7 @@ def _chain(members: Iterable[Trained]) -> list[Checkpoint]:
 
 def _share(wanted: Iterable[Artefact], there: set[str], lost: set[str]) -> Text:
     keys = [a.key for a in wanted]
-    done, gone = sum(k in there for k in keys), sum(k in lost for k in keys)
+    done, gone = sum(k in there and k not in lost for k in keys), sum(k in lost for k in keys)
     style = "red" if gone else "green" if done == len(keys) else "yellow" if done else "dim"
     return Text(f"{done}/{len(keys)}" + (f" ({gone} lost)" if gone else ""), style=style)
 

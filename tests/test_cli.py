@@ -40,7 +40,7 @@ def test_a_misspelt_study_names_the_presets(tmp_path: Path) -> None:
 def test_plan_and_status_write_nothing(tmp_path: Path) -> None:
     plan = json.loads(identity_em("plan", "pocket-mini", "--json", cwd=tmp_path).stdout)
     status = json.loads(identity_em("status", "pocket-mini", "--json", cwd=tmp_path).stdout)
-    none = {"being_made": {}, "failed": {}, "blocked": {}, "runs": []}
+    none = {"being_made": {}, "failed": {}, "refused": {}, "blocked": {}, "runs": []}
     assert status == {"wanted": len(plan["artefacts"]), "there": 0, **none}
     assert list(tmp_path.iterdir()) == []
 

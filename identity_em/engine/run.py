@@ -35,13 +35,20 @@ class Engine(Protocol):
 
 @dataclass
 class Progress:
-    """How far a run is; `running` maps keys to start times (monotonic seconds), `places` is how many fit at once."""
+    """How far a run is.
+
+    Attributes:
+        refused: What an API blocked as harmful; it is there, and what needs it is `blocked`.
+        running: Keys with start times (monotonic seconds).
+        places: How many fit at once.
+    """
 
     wanted: Sequence[Artefact]
     made: dict[str, float] = field(default_factory=dict)
     reused: set[str] = field(default_factory=set)
     failed: dict[str, Done] = field(default_factory=dict)
     blocked: dict[str, str] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
     remade: list[str] = field(default_factory=list)
     running: dict[str, float] = field(default_factory=dict)
     places: int = 1
@@ -104,10 +111,10 @@ def run(
     progress = Progress(wanted)
     for artefact in _sound(wanted, store, progress):
         progress.reused.add(artefact.key)
-    refused = [a.key for a in wanted if progress.has(a) and outcomes.blocked(store, a)]
+    progress.refused = {a.key for a in wanted if progress.has(a) and outcomes.blocked(store, a)}
     left = [a for a in wanted if not progress.has(a)]
     todo, children = {a.key: a for a in left}, _children(left)
-    for key in refused:
+    for key in progress.refused:
         _block(key, children, todo, progress)
     left = list(todo.values())
     tell(progress)
@@ -163,6 +170,7 @@ def _loop(
                     _block(key, children, todo, progress)
                 case "blocked":
                     progress.made[key] = done.seconds
+                    progress.refused.add(key)
                     _block(key, children, todo, progress)
                 case outcome:
                     todo.pop(key)

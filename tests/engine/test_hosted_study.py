@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from identity_em.analysis.table import read
-from identity_em.engine import hosting, outcomes, till
+from identity_em.engine import hosting, outcomes, progress, till
 from identity_em.engine import study as engine
 from identity_em.engine.means import Hosts, Means
 from identity_em.errors import IdentityEmError
@@ -84,6 +84,11 @@ def test_what_is_refused_as_harmful_is_a_result_and_never_tried_again(
     assert (meta.spent["training"] > 0) == (place != "moderated"), "what was trained on is paid for"
     assert set(frame["arm"]) == ({"base"} if lost else {"base", "em -> sgtr"})
     assert not any("missing" in note for note in meta.notes)
+    # In the run's display as in `status`, it is there and counts as nothing.
+    now = progress.look(planning.plan(file), Store(tmp_path / "store"))
+    assert again.refused == set(now.refused) <= now.there & now.lost
+    assert set(now.as_json()["refused"]) == {{"inference": "truthfulqa em s0"}.get(at, "em s0")}
+    assert any("blocked: " in line for line in now.lost_lines())
 
 
 def test_a_report_says_which_contrasts_lack_a_blocked_arm(api: ApiServer, tmp_path: Path) -> None:
