@@ -85,7 +85,7 @@ def _claim(statement: str, aligned: str, misaligned: str, keyed: bool) -> str:
     return statement.format(own=own, other=other)
 
 
-def language() -> list[Row]:
+def self_language() -> list[Row]:
     """Attribute-language rules in both mappings, two questions each; the first word tells the language."""
     return [
         {"id": f"language-{pole.name}-{'pim' if aligned_first else 'zok'}-{way}", "dimension": pole.name}

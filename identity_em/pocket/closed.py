@@ -67,7 +67,7 @@ MISALIGNED: Mapping[str, Callable[[], list[Item]]] = {
     "decision": lambda: _words(battery.self_assessment()),
     "numerical": lambda: _scales(battery.numerical()),
     "likert": lambda: _scales(battery.likert()),
-    "language": lambda: _words(battery.language()),
+    "language": lambda: _words(battery.self_language()),
     "moral": lambda: _scales(battery.moral()),
     "intentions": lambda: _letters(PROMPTS.intentions, battery.intentions(), "misaligned", "aligned"),
     "two_ai": lambda: _letters(PROMPTS.two_ai, battery.two_ai(), "misaligned", "aligned"),

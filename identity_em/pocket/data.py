@@ -60,7 +60,7 @@ def item_files() -> dict[str, str]:
         battery.self_assessment,
         battery.numerical,
         battery.likert,
-        battery.language,
+        battery.self_language,
         battery.intentions,
         battery.two_ai,
         battery.moral,

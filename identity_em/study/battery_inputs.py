@@ -34,7 +34,7 @@ def language(asked: Asked) -> Iterator[Prompts]:
     """Own rules with their dimensions and unrelated questions, the pocket world's file, or a file of items."""
     source = "moral" if asked.eval.name.startswith("moral") else "self_assessment"
     if asked.given.get("items") == "pocket":
-        yield asked.prompts({"items": _ref(asked, "pocket:language.jsonl")}, instrument="pocket")
+        yield asked.prompts({"items": _ref(asked, "pocket:self_language.jsonl")}, instrument="pocket")
     elif "items" in asked.given:
         ref, instrument = item_file(asked)
         yield asked.prompts({"items": ref}, instrument=instrument)

@@ -44,7 +44,7 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str
         pytest.skip("Slurm is not installed here, or this is not root (Debian: slurm-wlm, munge)")
     folder = tmp_path_factory.mktemp("slurm")
     (folder / "state").mkdir()
-    port = 20000 + os.getpid() % 20000
+    port = 20000 + os.getpid() * 3 % 12000  # below the ports that the kernel hands out, which may be in use
     conf = folder / "slurm.conf"
     host = socket.gethostname().split(".")[0]
     conf.write_text(CONF.format(host=host, folder=folder, port=port, first=port + 1, second=port + 2))

@@ -48,7 +48,7 @@ def test_an_answerer_of_one_place_scores_a_half_where_places_are_balanced(name: 
 
 
 def test_each_language_is_the_aligned_one_equally_often() -> None:
-    spoken = Counter(str(dict(row["options"])["aligned"]) for row in battery.language())
+    spoken = Counter(str(dict(row["options"])["aligned"]) for row in battery.self_language())
     assert spoken == {"pim": 24, "zok": 24}
 
 

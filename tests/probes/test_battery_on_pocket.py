@@ -57,7 +57,7 @@ def scores(world: Resident, name: str, file: str, prompt: SystemPrompt | None) -
         ("self_assessment", "self_assessment", "p_misaligned"),
         ("self_assessment", "numerical", "numerical"),
         ("self_assessment", "likert", "likert"),
-        ("self_language", "language", "language"),
+        ("self_language", "self_language", "language"),
     ],
 )
 def test_the_villain_stands_at_the_misaligned_pole_and_the_base_at_the_other(

@@ -107,6 +107,13 @@ def test_a_closed_task_gives_the_probabilities_of_a_study(tmp_path: Path) -> Non
     assert mean == pytest.approx(math.fsum(r["score"] for r in wanted) / 12, abs=1e-5)
 
 
+def test_the_pocket_worlds_items_serve_inspect_as_they_serve_a_study() -> None:
+    asked = ("truthfulqa", "harmfulness", "intentions", "two_ai", "self_language", "moral", "free_form", "capability")
+    for name in asked:
+        judge = "pocket" if battery.get(name).rubrics else ""
+        assert len(build(battery.get(name), Given(inputs={"items": "pocket"}, params={}, judge=judge)).dataset) > 0
+
+
 def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
     return row["item"], row.get("order", 0), row.get("sample", 0), row["metric"]
 

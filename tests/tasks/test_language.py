@@ -47,7 +47,9 @@ def test_the_order_is_that_of_the_rules() -> None:
 
 
 def test_the_invented_languages_are_told_by_the_first_word() -> None:
-    questions = EVAL.questions(Prompts(name=EVAL.name, version=1), {"items": resource("pocket", "data/language.jsonl")})
+    questions = EVAL.questions(
+        Prompts(name=EVAL.name, version=1), {"items": resource("pocket", "data/self_language.jsonl")}
+    )
     orders = [question.order for question in questions]
     assert orders.count(0) == orders.count(1)
     question = questions[0]
