@@ -14,7 +14,6 @@ from identity_em.study.artefacts import Checkpoint, FileRef, Responses
 from identity_em.study.bases import POCKET, check_resolved
 from identity_em.study.plan import Plan
 from identity_em.tasks import judges
-from identity_em.training import launch
 from identity_em.training.openai_address import REASONING
 
 
@@ -24,7 +23,6 @@ def check(plan: Plan, store: Store) -> None:
     Raises:
         InputError: The first thing that is wrong.
         GateFailed: Shipped pocket weights are not those that passed their gate.
-        MissingEnvironment: Trainings on several nodes, and nothing says how to start them there.
     """
     check_resolved(plan.base, plan.located)
     sources.check_resolved(plan.artefacts, plan.located)
@@ -43,7 +41,6 @@ def check(plan: Plan, store: Store) -> None:
         assert dataset is not None
         if plan.base.hosted or store.has(checkpoint):
             continue
-        launch.check(checkpoint.placement)
         if dataset.key not in seen:
             seen.add(dataset.key)
             _lengths(checkpoint)

@@ -28,6 +28,9 @@ from identity_em.study.artefacts import Artefact, Dataset, Scores
 try:
     import ray
     from ray.exceptions import RayActorError, RayError, RayTaskError
+    from ray.util import remove_placement_group
+
+    from identity_em.engine import ray_nodes
 except ImportError as error:
     raise MissingEnvironment(
         found="no Ray in this environment", wanted="Ray on every host", do="pip install 'identity-em[ray]'"
@@ -52,14 +55,15 @@ class Cluster:
         store: Root of the store, a folder that every host of the cluster sees under this path, or a bucket's scratch.
         address: `HOST:PORT` of the head, or "auto" for the cluster that this host is in.
         means: What the workers work with; its paths are the same on every host.
-        gpus: GPUs of one worker, where the cluster has any: as many as its largest training takes.
+        gpus: GPUs of one worker on each of its nodes, where the cluster has any: as many as its largest training takes.
+        nodes: Different nodes that one worker takes, for the same reason.
         most: Workers that there is work for.
 
     Raises:
-        MissingEnvironment: There is no cluster at the address, or none of its nodes has so many GPUs.
+        MissingEnvironment: There is no cluster at the address, or too few of its nodes have so many GPUs.
     """
 
-    def __init__(self, store: Path, *, address: str, means: Means, gpus: int, most: int) -> None:
+    def __init__(self, store: Path, *, address: str, means: Means, gpus: int, nodes: int, most: int) -> None:
         self._given, self._most = (places.named(store), means), most
         # Ray says on standard output what died; that is the caller's.
         self._aside = redirect_stdout(sys.stderr)
@@ -67,8 +71,11 @@ class Cluster:
         self._ours = not ray.is_initialized()
         if self._ours:
             _join(address)
-        self._gpus = gpus if any(_each_node("GPU")) else 0
+        # Where there are GPUs they say how many actors there are; CPUs stay for what runs beside them.
+        self._kind, self._each = ("GPU", gpus) if any(_each_node("GPU")) else ("CPU", 1)
+        self._nodes = nodes
         self._check()
+        self._groups: dict[Any, Any] = {}
         self._starting: dict[Any, Any] = {}
         self._free: dict[Any, str | None] = {}
         self._running: dict[Any, _Job] = {}
@@ -87,7 +94,7 @@ class Cluster:
     def submit(self, artefact: Artefact, near: str | None = None) -> None:
         """Hand an artefact to the cluster: what needs a model to an idle actor, which has `near` at hand if one has."""
         job = _Job(artefact, time.monotonic())
-        if self._gpus and isinstance(artefact, Dataset | Scores):
+        if self._kind == "GPU" and isinstance(artefact, Dataset | Scores):
             named = self._make.options(name=f"{artefact.kind} {artefact.key[:12]}", num_cpus=1)
             self._running[named.remote(artefact, *self._given)] = job
         else:
@@ -121,19 +128,31 @@ class Cluster:
         for actor in [*self._starting.values(), *self._free, *(job.actor for job in self._running.values())]:
             if actor is not None:
                 ray.kill(actor)
+                self._release(actor)
         if self._ours:
             ray.shutdown()
         self._aside.__exit__(None, None, None)
 
     def _hire(self) -> None:
         """As many actors as the cluster has room for now: nodes come and go."""
-        room = sum(int(there // (self._gpus or 1)) for there in _each_node("GPU" if self._gpus else "CPU"))
+        room = ray_nodes.room([int(there // self._each) for there in _each_node(self._kind)], self._nodes)
         busy = sum(job.actor is not None for job in self._running.values())
         for _ in range(min(room, self._most) - busy - len(self._free) - len(self._starting)):
-            # Where there are GPUs they say how many actors there are; CPUs stay for what runs beside them.
-            wants = {"num_gpus": self._gpus, "num_cpus": 0} if self._gpus else {"num_cpus": 1}
-            actor = self._maker.options(**wants).remote(*self._given)
+            actor = self._hired()
             self._starting[actor.begun.remote()] = actor
+
+    def _hired(self) -> Any:
+        wants = ray_nodes.options({self._kind: self._each})
+        if self._nodes == 1:
+            return self._maker.options(**wants).remote(*self._given)
+        group = ray_nodes.reserve({self._kind: self._each}, self._nodes)
+        actor = self._maker.options(**wants, scheduling_strategy=ray_nodes.at(group, 0)).remote(*self._given)
+        self._groups[actor] = group
+        return actor
+
+    def _release(self, actor: Any) -> None:
+        if actor in self._groups:
+            remove_placement_group(self._groups.pop(actor))
 
     def _begun(self, ref: Any) -> None:
         actor = self._starting.pop(ref)
@@ -141,6 +160,7 @@ class Cluster:
             ray.get(ref)
         except RayError as failure:
             self._stillborn += 1
+            self._release(actor)
             if self._stillborn > _RETRIES:
                 raise MissingEnvironment(
                     found=f"a cluster on which no worker starts ({' '.join(str(failure).split())[-300:]})",
@@ -163,6 +183,7 @@ class Cluster:
         except RayTaskError as failure:
             outcome, error, code = "failed", " ".join(str(failure.cause).split()), 1
         except RayError as failure:
+            self._release(job.actor)
             if isinstance(failure, RayActorError) and job.tries <= _RETRIES:
                 self._again.append(job)
                 return None
@@ -173,11 +194,12 @@ class Cluster:
         return Done(job.artefact, outcome, time.monotonic() - job.since, error, code)
 
     def _check(self) -> None:
-        most = max(_each_node("GPU"), default=0)
-        if self._gpus > most:
+        there = _each_node(self._kind)
+        if sum(one >= self._each for one in there) < self._nodes:
+            wanted = f"{self._each} for one training" + (f", on {self._nodes} nodes" if self._nodes > 1 else "")
             raise MissingEnvironment(
-                found=f"no node with {self._gpus} GPUs (the most is {most:g})", wanted=f"{self._gpus} for one training",
-                do="lower `gpus` in the study's settings, or add a node",
+                found=f"nodes with {', '.join(f'{one:g}' for one in there)} {self._kind}s", wanted=wanted,
+                do="lower `gpus` or `nodes` in the study's settings, or add nodes",
             )  # fmt: skip
 
 
@@ -189,6 +211,7 @@ class Maker:
         from identity_em.store import Store
 
         os.environ.setdefault("OMP_NUM_THREADS", "1")
+        ray_nodes.tell_launcher()
         self._workshop = Workshop(Store(places.folder(store)), means)
 
     def begun(self) -> None:

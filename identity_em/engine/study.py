@@ -15,10 +15,11 @@ from identity_em.engine.means import Hosts, Means
 from identity_em.engine.run import Engine, Progress, run
 from identity_em.errors import InputError
 from identity_em.store import Store
-from identity_em.study.artefacts import Artefact, Scores
+from identity_em.study.artefacts import Artefact, Checkpoint, Scores
 from identity_em.study.plan import Plan
 from identity_em.tasks.desk import FOLDER, Purse, spent
-from identity_em.training import environment
+from identity_em.training import environment, launch
+from identity_em.training.placement import Placement
 
 TABLE = "table.parquet"
 _WORKERS, _HERE = 4, Hosts()
@@ -69,12 +70,12 @@ def run_study(
     _check_budget(means, root)
     if means.served is not None:
         answering.check(plan, store, means.served)
-    local = not plan.base.hosted and any(not store.has(c) for c in plan.trainings)
-    trainer = environment.require_trainer() if local else None
+    todo = [checkpoint for checkpoint in plan.trainings if not store.has(checkpoint)]
+    trainer = environment.require_trainer() if todo and not plan.base.hosted else None
     if plan.base.hosted and any(not store.has(a) and not outcomes.cause(store, a) for a in plan.artefacts):
-        hosting.check(plan.base.name, [c for c in plan.trainings if not store.has(c)], budget=means.budget)
-    each = max((checkpoint.placement.gpus for checkpoint in plan.trainings), default=1)
-    shares = gpus.shares(gpus.here(), each) if hosts.address is None else ()
+        hosting.check(plan.base.name, todo, budget=means.budget)
+    each = _largest(plan, todo, root, hosts)
+    shares = gpus.shares(gpus.here(), each.gpus) if hosts.address is None else ()
     store.check_writable()
     store.sweep()
     if means.retry:
@@ -107,13 +108,32 @@ def _check_budget(means: Means, root: Path) -> None:
         )  # fmt: skip
 
 
-def _engine(root: Path, left: int, means: Means, hosts: Hosts, shares: Sequence[str], each: int) -> Engine:
+def _largest(plan: Plan, todo: Sequence[Checkpoint], root: Path, hosts: Hosts) -> Placement:
+    """What each worker has to have: the GPUs of the largest training, which asking takes too, and nodes to train on.
+
+    Raises:
+        InputError: Several nodes, and a store that they do not share as a folder.
+        MissingEnvironment: Several nodes, and nothing says how to start a training there.
+    """
+    gpus_of_one = max((checkpoint.placement.gpus for checkpoint in plan.trainings), default=1)
+    most = Placement(gpus=gpus_of_one, nodes=max((checkpoint.placement.nodes for checkpoint in todo), default=1))
+    if most.nodes > 1 and places.bucket(root) is not None:
+        raise InputError(
+            found=f"a training on {most.nodes} nodes, and a store in a bucket", wanted="a store on a file system",
+            do="give a folder that every machine sees, or say `nodes: 1`", file=places.named(root),
+        )  # fmt: skip
+    if hosts.address is None:  # Ray starts it itself
+        launch.check(most)
+    return most
+
+
+def _engine(root: Path, left: int, means: Means, hosts: Hosts, shares: Sequence[str], each: Placement) -> Engine:
     if hosts.address is None:
         workers = hosts.workers or len(shares) or min(_WORKERS, os.cpu_count() or 1)
         return Local(root, workers=min(workers, left), means=means, gpus=shares)
     from identity_em.engine.ray import Cluster
 
-    return Cluster(root, address=hosts.address, means=means, gpus=each, most=left)
+    return Cluster(root, address=hosts.address, means=means, gpus=each.gpus, nodes=each.nodes, most=left)
 
 
 def _run(

@@ -1,8 +1,9 @@
 """A training by several processes, one a GPU: torchrun in Axolotl's environment, on one machine or on several.
 
 On several machines torchrun has to be started on each. IDENTITY_EM_LAUNCHER says how: a command that runs the words
-after it once on every node of the training, this one included, such as `srun --nodes=2 --ntasks-per-node=1`. The
-processes meet at this machine's name, and the store's folder has to be the same on all of them.
+after it once on every node of the training, this one included, such as `srun --nodes=2 --ntasks-per-node=1`; on a Ray
+cluster `engine.ray_nodes` is that command. The processes meet at this machine's name, and the store's folder has to be
+the same on all of them.
 """
 
 import json

@@ -19,6 +19,7 @@ class Place:
     """A store and an out folder."""
 
     root: Path
+    study: str = STUDY
 
     @property
     def store(self) -> Path:
@@ -36,7 +37,7 @@ class Place:
     def start(self, *more: str) -> "subprocess.Popen[str]":
         """The study's run as a process of its own."""
         command = [
-            sys.executable, "-m", "identity_em", "run", STUDY, "--store", str(self.store), "--out",
+            sys.executable, "-m", "identity_em", "run", self.study, "--store", str(self.store), "--out",
             str(self.table.parent), "--workers", "2", "--json", *more,
         ]  # fmt: skip
         self.temporary.mkdir(exist_ok=True)

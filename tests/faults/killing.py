@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -26,6 +27,16 @@ def processes_about(store: Path) -> list[int]:
             continue
         if str(store).encode() in text and int(folder.name) != os.getpid():
             found.append(int(folder.name))
+    return found
+
+
+def begun_as(pattern: str) -> set[int]:
+    """Living processes whose command line begins so; a NUL ends each of its words."""
+    found = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if re.match(pattern.encode(), (folder / "cmdline").read_bytes()):
+                found.add(int(folder.name))
     return found
 
 

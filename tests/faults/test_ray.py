@@ -1,23 +1,22 @@
 """On a real Ray cluster of three nodes with made-up GPUs nothing is lost and nothing repeated, whatever is killed."""
 
 import os
-import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from tests.faults.conftest import STUDY, Place, ended
+from tests.faults.killing import begun_as, until
 
 pytestmark = [pytest.mark.ray, pytest.mark.axolotl, pytest.mark.slow]
 cluster_utils = pytest.importorskip("ray.cluster_utils")
 LONGEST = 240.0
+MAKERS = "ray::(Maker.make|dataset|scores)"
 
 
 @contextmanager
@@ -40,38 +39,21 @@ def start(place: Place, made: Any, monkeypatch: pytest.MonkeyPatch) -> "subproce
     return place.start("--engine", "ray", "--address", made.address)
 
 
-def until(there: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + LONGEST
-    while not there():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
-def makers() -> list[int]:
-    """Ray workers of this machine that are making something."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if re.match(rb"ray::(Maker.make|dataset|scores)", (folder / "cmdline").read_bytes()):
-                found.append(int(folder.name))
-    return found
-
-
 def test_a_run_is_cancelled_then_a_worker_and_a_node_are_killed_and_it_ends_as_if_they_were_not(
     undisturbed: Place, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with cluster() as made:
         process = start(place, made, monkeypatch)
-        until(lambda: len(place.made()) >= 2)
+        assert until(lambda: len(place.made()) >= 2, LONGEST)
         asked = [sys.executable, "-m", "identity_em", "cancel", STUDY, "--store", str(place.store)]
         assert "asked 1 run" in subprocess.run(asked, capture_output=True, text=True, check=True).stdout
         process.communicate(timeout=LONGEST)
         assert process.returncode == 130
         process = start(place, made, monkeypatch)
-        until(lambda: len(place.made()) >= 5 and bool(makers()))
+        assert until(lambda: len(place.made()) >= 5 and bool(begun_as(MAKERS)), LONGEST)
         before = place.made()
-        os.kill(makers()[0], signal.SIGKILL)
-        until(lambda: len(place.made()) >= 12)
+        os.kill(begun_as(MAKERS).pop(), signal.SIGKILL)
+        assert until(lambda: len(place.made()) >= 12, LONGEST)
         made.remove_node(made.worker_nodes.copy().pop(), allow_graceful=False)
         ended(process)
         assert {key: place.made()[key] for key in before} == before
@@ -84,12 +66,12 @@ def test_the_driver_and_the_head_are_killed_and_the_same_command_goes_on(
 ) -> None:
     with cluster() as made:
         process = start(place, made, monkeypatch)
-        until(lambda: len(place.made()) >= 4)
+        assert until(lambda: len(place.made()) >= 4, LONGEST)
         process.kill()
         process.communicate()
         before = place.made()
         process = start(place, made, monkeypatch)
-        until(lambda: len(place.made()) >= 14)
+        assert until(lambda: len(place.made()) >= 14, LONGEST)
         made.remove_node(made.head_node, allow_graceful=False)
         process.communicate(timeout=LONGEST)
         assert process.returncode == 1

@@ -1,16 +1,16 @@
 """The Slurm file runs a study on a real Slurm, survives a requeue, and leaves nothing behind."""
 
-import os
 import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from tests.faults.conftest import Place
+from tests.faults.killing import processes_about, until
 from tests.faults.slurm import slurm
 
 __all__ = ["slurm"]  # a fixture
@@ -23,26 +23,6 @@ LONGEST = 420.0
 def asked(environment: Mapping[str, str], *command: str) -> str:
     done = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=True)
     return done.stdout.strip()
-
-
-def until(there: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + LONGEST
-    while not there():
-        assert time.monotonic() < deadline
-        time.sleep(0.3)
-
-
-def ours(place: Place) -> list[str]:
-    """Processes whose environment names the place: the job's own."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            text = (folder / "environ").read_bytes()
-        except OSError:
-            continue
-        if str(place.root).encode() in text and int(folder.name) != os.getpid():
-            found.append(folder.name)
-    return found
 
 
 def test_the_file_runs_a_study_survives_a_requeue_and_frees_everything(
@@ -65,14 +45,14 @@ def test_the_file_runs_a_study_survives_a_requeue_and_frees_everything(
     def state() -> str:
         return asked(environment, "scontrol", "show", "job", job[0])
 
-    until(lambda: len(place.made()) >= 4)
+    assert until(lambda: len(place.made()) >= 4, LONGEST)
     before = place.made()
     asked(environment, "scontrol", "requeue", job[0])
-    until(lambda: "Restarts=1" in state() and "JobState=RUNNING" in state())
-    until(lambda: not re.search(r"JobState=(RUNNING|PENDING|COMPLETING)", state()))
+    assert until(lambda: "Restarts=1" in state() and "JobState=RUNNING" in state(), LONGEST)
+    assert until(lambda: not re.search(r"JobState=(RUNNING|PENDING|COMPLETING)", state()), LONGEST)
     assert "JobState=COMPLETED" in state(), log.read_text(encoding="utf-8")
     assert {key: place.made()[key] for key in before} == before
     assert place.table.read_bytes() == undisturbed.table.read_bytes()
     assert not list(place.root.glob(".ray-token-*"))
     time.sleep(10)
-    assert ours(place) == []
+    assert processes_about(place.root) == []

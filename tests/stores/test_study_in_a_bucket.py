@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from identity_em.buckets import Bucket
+from identity_em.resources import resource
 from tests.faults.conftest import STUDY, Place, ended, undisturbed
 from tests.faults.killing import until
 
@@ -102,3 +103,17 @@ def test_two_machines_of_which_one_is_lost_make_everything_once_and_the_table_is
     bucket.write(scores, (bucket.read(scores) or "").replace("0", "1", 1))
     assert ended(start("fourth"))["artefacts"]["made"] == 1
     assert (tmp_path / "fourth" / "out" / "table.parquet").read_bytes() == undisturbed.table.read_bytes()
+
+
+@pytest.mark.axolotl
+def test_a_budget_and_a_training_on_several_nodes_want_a_folder(s3: str, tmp_path: Path) -> None:
+    study = tmp_path / "two-nodes.yaml"
+    preset = resource("presets", f"{STUDY}.yaml").read_text()
+    settings = "config: pocket, settings: {nodes: 2, micro_batch_size: 4, gradient_accumulation_steps: 2}"
+    study.write_text(preset.replace("config: pocket", settings))
+    for more, found in (((STUDY, "--budget", "1"), "a budget"), ((str(study),), "a training on 2 nodes")):
+        done = said(s3, "run", *more)
+        assert done.returncode == 2
+        assert f"found {found}, and a store in a bucket" in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
+    assert Bucket(s3).sizes() == {}

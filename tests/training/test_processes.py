@@ -1,7 +1,6 @@
 """A stage trained by several processes sees the rows, steps and batch of one process; on CPUs, over gloo."""
 
 import contextlib
-import stat
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from identity_em.errors import ConfigError, MissingEnvironment, TrainingFailed
 from identity_em.training import launch, lora
 from identity_em.training.axolotl import Job, Trained, Trainer
 from identity_em.training.placement import Placement
+from tests.launching import on_both
 
 pytestmark = [pytest.mark.axolotl, pytest.mark.slow]
 JobMaker = Callable[..., Job]
@@ -54,21 +54,10 @@ def test_two_processes_train_what_one_does(trainer: Trainer, job: JobMaker, alon
     assert trainer.process_id is None
 
 
-ON_BOTH = """#!/bin/sh
-"$@" & first=$!
-"$@" & second=$!
-wait $first && wait $second
-"""
-
-
 def test_two_nodes_meet_over_the_network_and_train_what_one_process_does(
     trainer: Trainer, job: JobMaker, alone: tuple[Job, Trained], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two torchrun agents on this machine stand for two machines."""
-    script = tmp_path / "on-both"
-    script.write_text(ON_BOTH)
-    script.chmod(script.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setenv(launch.VARIABLE, str(script))
+    monkeypatch.setenv(launch.VARIABLE, on_both(tmp_path))
     nodes = job(set=SET, chain=alone[0].chain, placement=Placement(nodes=2))
     assert trained_alike(nodes, trainer.train(nodes), alone) < 1e-3
 
