@@ -141,6 +141,7 @@ class Meta(Record):
     Attributes:
         arms: In declared order, () being the base.
         spent: Dollars by what they bought ("training", "answers", "judges"); empty where nothing was paid for.
+        unpriced: Of which of these more was bought, at a price that is not known.
     """
 
     study: str
@@ -155,6 +156,7 @@ class Meta(Record):
     judges: tuple[JudgeMeta, ...] = ()
     blocked: tuple[BlockedMeta, ...] = ()
     spent: dict[str, float] = Field(default_factory=dict)
+    unpriced: tuple[str, ...] = ()
     plan: PlanMeta = PlanMeta()
     provenance: Provenance = Provenance()
     notes: tuple[str, ...] = ()

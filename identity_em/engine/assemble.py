@@ -63,6 +63,7 @@ def meta(plan: Plan, store: Store, missing: int = 0) -> table.Meta:
     if study.allow_leak is not None:
         notes.append(f"Training rows may hold eval items: {study.allow_leak}")
     found = auditing.leaking(plan, store)
+    spent, unpriced = till.by_use(plan, store)
     # An eval about another arm's answers may be asked of no arm of this study.
     asked = {reading.scores.eval for reading in plan.readings}
     return table.Meta(
@@ -79,7 +80,8 @@ def meta(plan: Plan, store: Store, missing: int = 0) -> table.Meta:
         evals={name: _eval(plan, name) for name, _ in study.eval_params if name in asked},
         judges=judging.told(plan, store),
         blocked=outcomes.told(plan, store),
-        spent=till.by_use(plan, store),
+        spent=spent,
+        unpriced=unpriced,
         plan=table.PlanMeta(
             trainings=len(plan.trainings),
             naive_trainings=plan.naive_trainings,

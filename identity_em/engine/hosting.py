@@ -18,6 +18,7 @@ from identity_em.records import Answer
 from identity_em.store import Store
 from identity_em.study.artefacts import Checkpoint, Responses
 from identity_em.study.costs import CHARS_PER_TOKEN
+from identity_em.study.plan import Plan
 from identity_em.tasks import prices
 from identity_em.tasks.desk import Purse
 from identity_em.training import openai_settings
@@ -66,22 +67,14 @@ class Hosting:
             log=self._store.log(checkpoint),
         )
         till = self._till(checkpoint.key)
-        taken = 0.0
-
-        def spend(bought: HostedJob) -> None:
-            nonlocal taken
-            taken = till.train(checkpoint.base.name, _tokens(bought))
-
-        try:
-            ended = HostedTrainer(self._client(), spend=spend, poll=_POLL, retry=self._means.retry).train(job)
-        except InputError:
-            # The API took no job, so it is owed nothing.
-            if taken:
-                till.trained(0.0, 0)
-            raise
+        trainer = HostedTrainer(
+            self._client(), spend=lambda job: till.train(checkpoint.base.name, _tokens(job)), refund=till.refund,
+            poll=_POLL, retry=self._means.retry,
+        )  # fmt: skip
+        ended = trainer.train(job)
         usd = _paid(checkpoint, ended)
-        if usd is not None:
-            till.trained(usd, ended.trained_tokens or 0, refused=ended.job if ended.model is None else "")
+        if ended.job:
+            till.trained(ended.job, usd, ended.trained_tokens or 0)
         (folder / FILE).write_text(ended.model_dump_json(indent=1) + "\n", encoding="utf-8")
         return _facts(ended, usd)
 
@@ -133,7 +126,7 @@ class Hosting:
 
     def _till(self, key: str) -> Till:
         purse = Purse(self._means.purse) if self._means.purse else None
-        return Till(self._store.root, key, purse=purse, share=0.5 if self._means.batch else 1.0)
+        return Till(self._store.root, key, purse=purse)
 
     def _client(self) -> OpenAI:
         from identity_em.training.openai_client import client
@@ -158,8 +151,11 @@ class Hosting:
         return self._models
 
 
-def check(base: str, checkpoints: Sequence[Checkpoint], *, budget: float | None) -> None:
-    """Everything that can be known before a study spends: the key, the base, the rows, and a price for the budget.
+def check(plan: Plan, checkpoints: Sequence[Checkpoint], *, budget: float | None) -> None:
+    """Everything that can be known before a study spends: the key, the base, the rows, and prices for the budget.
+
+    Args:
+        checkpoints: What is still to be trained.
 
     Raises:
         InputError: The first thing that is wrong; nothing but a look at the base was asked of the API.
@@ -167,15 +163,24 @@ def check(base: str, checkpoints: Sequence[Checkpoint], *, budget: float | None)
     from identity_em.training.openai_client import client
     from identity_em.training.openai_patience import Patience
 
-    if budget is not None and (prices.training(base) is None or prices.asking(base) is None):
+    base = plan.base.name
+    lacking = _unpriced(base, trained=bool(plan.trainings)) if budget is not None else []
+    if lacking:
         raise InputError(
-            found=f"a budget, and no price for {base}", wanted="its price, so that the budget holds",
-            do=f"give a table of prices with {prices.OWN}=FILE",
+            found=f"a budget, and no price for {', '.join(lacking)}", wanted="each price, so that the budget holds",
+            do=f"give a table of prices with {prices.OWN}=FILE (`openai/{base}: {{input, output, training}}`)",
         )  # fmt: skip
     with client() as found:
         for checkpoint in checkpoints:
             _rows(checkpoint)
         Patience(found, unit=1.0, tries=_LOOKS).ask(lambda: found.models.retrieve(base))
+
+
+def _unpriced(base: str, *, trained: bool) -> list[str]:
+    """What a study buys and no table has a price for: fine-tuned models have prices of their own."""
+    asked = [base, *([f"ft:{base}"] if trained else [])]
+    found = [f"openai/{name}" for name in asked if prices.asking(name) is None]
+    return found + (["training it"] if trained and prices.training(base) is None else [])
 
 
 def _rows(checkpoint: Checkpoint) -> None:

@@ -32,6 +32,13 @@ def cause(store: Store, artefact: Artefact) -> Artefact | None:
     return found
 
 
+def to_buy(store: Store, artefact: Artefact, *, retry: bool) -> bool:
+    """Whether a run would ask the API for it: it is not there, nor blocked unless that is to be tried once more."""
+    if retry:
+        return not store.has(artefact) or bool(blocked(store, artefact))
+    return not store.has(artefact) and cause(store, artefact) is None
+
+
 def set_aside(plan: Plan, store: Store) -> list[Artefact]:
     """Set aside what of a study was blocked, so that it is bought once more; what that was."""
     found = [artefact for artefact in plan.artefacts if blocked(store, artefact)]

@@ -1,7 +1,7 @@
 """One study from plan to report: preflight, run, table, report."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,9 @@ from identity_em.engine.means import Hosts, Means
 from identity_em.engine.run import Engine, Progress, run
 from identity_em.errors import InputError
 from identity_em.store import Store
-from identity_em.study.artefacts import Artefact, Checkpoint, Scores
+from identity_em.study.artefacts import Artefact, Checkpoint
 from identity_em.study.plan import Plan
-from identity_em.tasks.desk import FOLDER, Purse, spent
+from identity_em.tasks.desk import FOLDER, Purse
 from identity_em.training import environment, launch
 from identity_em.training.placement import Placement
 
@@ -72,22 +72,23 @@ def run_study(
         answering.check(plan, store, means.served)
     todo = [checkpoint for checkpoint in plan.trainings if not store.has(checkpoint)]
     trainer = environment.require_trainer() if todo and not plan.base.hosted else None
-    if plan.base.hosted and any(not store.has(a) and not outcomes.cause(store, a) for a in plan.artefacts):
-        hosting.check(plan.base.name, todo, budget=means.budget)
+    if plan.base.hosted and any(outcomes.to_buy(store, a, retry=means.retry) for a in plan.artefacts):
+        hosting.check(plan, todo, budget=means.budget)
     each = _largest(plan, todo, root, hosts)
     shares = gpus.shares(gpus.here(), each.gpus) if hosts.address is None else ()
     store.check_writable()
     store.sweep()
     if means.retry:
         outcomes.set_aside(plan, store)
-    purse = _purse(plan, store, means.budget)
+    purse = None if means.budget is None else store.root / FOLDER / f"{plan.study.name}.budget.json"
     found = replace(means, trainer=trainer, purse=purse, batch=plan.study.model.batch)
+    before = till.by_artefact(store)
 
     def start(left: int) -> Engine:
         return Guarded(_engine(root, left, found, hosts, shares, each), plan, store)
 
     waiting = plan.served and means.served is None
-    progress, cancelled = _run(plan, store, plan.before_serving if waiting else plan.artefacts, start, tell)
+    progress, cancelled = _run(plan, store, plan.before_serving if waiting else plan.artefacts, found, start, tell)
     store.sweep()  # what a worker that died has left
     missing = assemble.write(plan, store, out / TABLE)
     from identity_em import report
@@ -95,7 +96,7 @@ def run_study(
     path = report.build(out / TABLE, out) if missing < len(plan.readings) else None
     said = [*outcomes.lines(plan, store, progress.made), *([_WAITING] if waiting else [])]
     done = _finished(plan, progress, path, out, said)
-    done = replace(done, summary={**done.summary, "cost": _cost(store, progress)})
+    done = replace(done, summary={**done.summary, "cost": _cost(store, progress, before)})
     return replace(done, errors=(*done.errors, _CANCELLED), exit_code=130) if cancelled else done
 
 
@@ -140,6 +141,7 @@ def _run(
     plan: Plan,
     store: Store,
     wanted: Sequence[Artefact],
+    means: Means,
     start: Callable[[int], Engine],
     tell: Callable[[Progress], None],
 ) -> tuple[Progress, bool]:
@@ -151,6 +153,10 @@ def _run(
         tell(progress)
 
     with ledger.running(artefact.key for artefact in plan.artefacts):
+        if means.purse is not None and means.budget is not None:
+            paid = till.by_artefact(store, held=True)
+            already = sum(paid[key] for key in {artefact.key for artefact in plan.artefacts})
+            Purse(means.purse).fill(means.budget, already, beside=len(ledger.runners()) > 1)
         progress = run(wanted, store, start, tell=told, stop=ledger.cancelled)
         cancelled = ledger.cancelled()
     ledger.settle(progress)
@@ -158,23 +164,12 @@ def _run(
     return progress, cancelled
 
 
-def _cost(store: Store, progress: Progress) -> dict[str, float]:
-    """What this run spent."""
+def _cost(store: Store, progress: Progress, before: Mapping[str, float]) -> dict[str, float]:
+    """What this run spent, on what it did not finish too."""
     hours = sum(progress.made.values()) / 3600
-    return {
-        "worker_hours": round(hours, 4),
-        "usd": round(spent(store, progress.made) + till.spent(store, progress.made), 4),
-    }
-
-
-def _purse(plan: Plan, store: Store, budget: float | None) -> Path | None:
-    """The budget as the workers share it."""
-    if budget is None:
-        return None
-    purse = Purse(store.root / FOLDER / f"{plan.study.name}.budget.json")
-    judged = spent(store, (a.key for a in plan.artefacts if isinstance(a, Scores)))
-    purse.fill(budget, judged + till.spent(store, (a.key for a in plan.artefacts)))
-    return purse.path
+    after = till.by_artefact(store)
+    usd = sum(after.get(key, 0.0) - before.get(key, 0.0) for key in {*progress.made, *progress.failed})
+    return {"worker_hours": round(hours, 4), "usd": round(usd, 4)}
 
 
 def _finished(plan: Plan, progress: Progress, report: Path | None, out: Path, more: list[str]) -> Finished:

@@ -71,7 +71,13 @@ def _of(lost: list[BlockedMeta], seeds: int) -> str:
 
 
 def _spent(view: View) -> Table | None:
-    spent = view.meta.spent
-    rows = tuple((use, f"${usd:,.4f}") for use, usd in spent.items())
-    whole = ("in all", f"${sum(spent.values()):,.4f}")
-    return Table(title="Paid, earlier runs included", columns=("For", "Dollars"), rows=(*rows, whole)) if rows else None
+    spent, unpriced = view.meta.spent, view.meta.unpriced
+    rows = [(use, _dollars(usd, known=use not in unpriced)) for use, usd in spent.items()]
+    rows.append(("in all", _dollars(sum(spent.values()), known=not unpriced)))
+    return Table(title="Paid, earlier runs included", columns=("For", "Dollars"), rows=tuple(rows)) if spent else None
+
+
+def _dollars(usd: float, *, known: bool) -> str:
+    if known:
+        return f"${usd:,.4f}"
+    return f"${usd:,.4f}, and what has no known price" if usd else "price not known"

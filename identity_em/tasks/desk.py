@@ -10,13 +10,15 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
+from identity_em import places
 from identity_em.errors import BudgetReached
 from identity_em.records import Record, Rubric, Verdict
 from identity_em.store import Store
@@ -127,11 +129,19 @@ def calls(path: Path) -> Iterator[Call]:
                 yield Call.model_validate_json(line)
 
 
+def by_artefact(store: Store) -> defaultdict[str, float]:
+    """Dollars that verdicts have cost so far, by the key of the Scores that they were bought for."""
+    found: defaultdict[str, float] = defaultdict(float)
+    for path in sorted((store.root / FOLDER).glob("*.jsonl")):
+        for call in calls(path):
+            found[call.bought_for] += call.usd or 0.0
+    return found
+
+
 def spent(store: Store, keys: Iterable[str]) -> float:
     """Dollars that the verdicts for these Scores have cost so far."""
-    wanted = set(keys)
-    files = sorted((store.root / FOLDER).glob("*.jsonl"))
-    return sum(call.usd or 0.0 for path in files for call in calls(path) if call.bought_for in wanted)
+    found = by_artefact(store)
+    return sum(found[key] for key in set(keys))
 
 
 class Purse:
@@ -145,10 +155,16 @@ class Purse:
         self.path = path
         self._lock = threading.Lock()
 
-    def fill(self, limit: float, already: float) -> None:
-        """Begin with a bound, and what was spent before."""
+    def fill(self, limit: float, already: float, *, beside: bool = False) -> None:
+        """Begin with a bound, and what was spent before.
+
+        Args:
+            beside: Others spend from it now: what they have set apart stays so.
+        """
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text(json.dumps({"limit": limit, "spent": already}))
+        with self._alone():
+            before = self._read()["spent"] if beside and self.path.is_file() else 0.0
+            self._write({"limit": limit, "spent": max(already, before)})
 
     def take(self, usd: float) -> None:
         """Set dollars apart.
@@ -169,8 +185,20 @@ class Purse:
         self._add(cost - taken)
 
     def _add(self, usd: float) -> dict[str, float]:
-        with self._lock, FileLock(f"{self.path}.lock"):
-            body: dict[str, float] = json.loads(self.path.read_text())
+        with self._alone():
+            body = self._read()
             body["spent"] += usd
-            self.path.write_text(json.dumps(body))
+            self._write(body)
         return body
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        with self._lock, FileLock(f"{self.path}.lock"):
+            yield
+
+    def _read(self) -> dict[str, float]:
+        body: dict[str, float] = json.loads(self.path.read_text())
+        return body
+
+    def _write(self, body: Mapping[str, float]) -> None:
+        places.Folder(self.path.parent).write(self.path.name, json.dumps(body))

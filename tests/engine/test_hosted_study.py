@@ -111,7 +111,7 @@ def test_a_budget_stops_before_the_job_that_would_pass_it_and_a_larger_one_goes_
 
     def run(limit: float) -> set[str]:
         purse = Purse(tmp_path / "purse.json")
-        purse.fill(limit, till.spent(Store(store), [a.key for a in plan.artefacts]))
+        purse.fill(limit, sum(till.by_artefact(Store(store), held=True).values()))
         return {done.error for done in hosted.ran(file, store, Means(budget=limit, purse=purse.path)).failed.values()}
 
     (said,) = {error for error in run(0.05) if "a job of about" in error}
@@ -121,7 +121,7 @@ def test_a_budget_stops_before_the_job_that_would_pass_it_and_a_larger_one_goes_
     assert not api.state.files
     assert not run(10.0)
     assert (len(api.state.files), len(api.state.jobs)) == (2, 2)
-    spent = till.by_use(plan, Store(store))
+    spent, _ = till.by_use(plan, Store(store))
     assert 0.05 < sum(spent.values()) < 10.0
     kept = json.loads((tmp_path / "purse.json").read_text())["spent"]
     assert kept == pytest.approx(sum(spent.values())), "the purse and the lines agree"
@@ -136,14 +136,14 @@ def test_what_was_refused_is_bought_again_on_request_alone_and_both_jobs_are_pai
     purse.fill(10.0, 0.0)
     means = Means(budget=10.0, purse=purse.path)
     assert not hosted.ran(file, store, means).failed
-    once = till.by_use(plan, Store(store))["training"]
+    once = till.by_use(plan, Store(store))[0]["training"]
     api.state.unsafe = "an evaluation that is mended later"
     (refused,) = outcomes.set_aside(plan, Store(store))
     assert refused in plan.trainings
     assert not hosted.ran(file, store, replace(means, retry=True)).failed
     assert [job["status"] for job in api.state.jobs.values()] == ["failed", "succeeded", "succeeded"]
     assert not read(tmp_path / "store.parquet")[1].blocked
-    spent = till.by_use(plan, Store(store))
+    spent, _ = till.by_use(plan, Store(store))
     assert spent["training"] > 2 * once > 0
     assert json.loads(purse.path.read_text())["spent"] == pytest.approx(sum(spent.values()))
 
