@@ -80,7 +80,8 @@ def run_study(
     store.sweep()
     if means.retry:
         outcomes.set_aside(plan, store)
-    purse = None if means.budget is None else store.root / FOLDER / f"{plan.study.name}.budget.json"
+    # Workers may stand in another folder than this process.
+    purse = None if means.budget is None else (store.root / FOLDER / f"{plan.study.name}.budget.json").absolute()
     found = replace(means, trainer=trainer, purse=purse, batch=plan.study.model.batch)
     before = till.by_artefact(store)
 

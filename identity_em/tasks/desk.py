@@ -12,7 +12,7 @@ import json
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,7 @@ class Desk:
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(f"{path}.lock"), path.open("a", encoding="utf-8") as file:
-                file.write(call.model_dump_json() + "\n")
+                file.write("\n" + call.model_dump_json())
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -122,11 +122,10 @@ def identity(judge: str, rubric: Rubric, prompt: str) -> str:
 
 
 def calls(path: Path) -> Iterator[Call]:
-    """The calls in a file; a line that a crash cut short is left out, and bought again."""
-    if path.is_file():
-        for line in path.read_text(encoding="utf-8").split("\n"):
-            if line.endswith("}"):
-                yield Call.model_validate_json(line)
+    """The calls in a file; a line that a crash or a full disk cut short is left out, and bought again."""
+    for line in path.read_text(encoding="utf-8").split("\n") if path.is_file() else ():
+        with suppress(ValueError):
+            yield Call.model_validate_json(line)
 
 
 def by_artefact(store: Store) -> defaultdict[str, float]:

@@ -107,6 +107,7 @@ def test_a_run_that_is_cancelled_from_elsewhere_finishes_what_it_makes_and_goes_
 
 
 def test_ctrl_c_leaves_a_state_that_goes_on(place: Place) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell puts into the background ignores it
     process = place.start()
     deadline = time.monotonic() + 120
     while len(place.made()) < 3 and time.monotonic() < deadline:

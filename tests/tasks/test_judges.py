@@ -115,6 +115,10 @@ def test_a_line_that_a_crash_cut_short_is_bought_again(script: Any, tmp_path: Pa
     file.write_text(file.read_text()[:-40])
     judges.judge("scripted/a", Desk(tmp_path))(HARM, PAIRS)
     assert len(script.asked) == 9
+    # What came after the torn line is not lost with it, nor does it end what reads the file.
+    assert spent(Store(tmp_path), [""]) == 0
+    judges.judge("scripted/a", Desk(tmp_path))(HARM, PAIRS)
+    assert len(script.asked) == 9
 
 
 @pytest.fixture
