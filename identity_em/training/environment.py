@@ -109,7 +109,7 @@ def doctor(store: Path | None = None) -> list[Finding]:
     version = ".".join(map(str, sys.version_info[:3]))
     return [
         Finding(name="python", ok=sys.version_info >= (3, 11), found=version, how="Python 3.11 or later"),
-        *(_package(name, "pip install identity-em") for name in _MAIN),
+        *(_package(name, "pip install -e . in the checkout") for name in _MAIN),
         *(_package(name, f"pip install {name}; only for {use}") for name, use in _OPTIONAL.items()),
         _separate(TRAINER, "only for training"),
         _separate(VLLM, "only for `identity-em serve`"),
