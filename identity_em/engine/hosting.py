@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from identity_em.engine.means import Means
-from identity_em.engine.till import Till
+from identity_em.engine.till import FOLDER, Till
 from identity_em.errors import Blocked, DataError, InputError
 from identity_em.records import Answer
 from identity_em.store import Store
@@ -69,14 +69,14 @@ class Hosting:
         till = self._till(checkpoint.key)
         trainer = HostedTrainer(
             self._client(), spend=lambda job: till.train(checkpoint.base.name, _tokens(job)), refund=till.refund,
-            poll=_POLL, retry=self._means.retry,
+            locks=self._store.root / FOLDER, poll=_POLL, retry=self._means.retry,
         )  # fmt: skip
         ended = trainer.train(job)
-        usd = _paid(checkpoint, ended)
-        if ended.job:
-            till.trained(ended.job, usd, ended.trained_tokens or 0)
+        for name, tokens in ended.bills.items():
+            usd = None if tokens is None else prices.training_usd(checkpoint.base.name, tokens)
+            till.trained(name, usd, tokens or 0)
         (folder / FILE).write_text(ended.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        return _facts(ended, usd)
+        return _facts(ended, till.facts()["usd"])
 
     def model(self, checkpoint: Checkpoint) -> str:
         """What the API calls a checkpoint.
@@ -206,13 +206,6 @@ def _tokens(job: HostedJob) -> int:
     texts = sum(map(sum, rows)) / CHARS_PER_TOKEN
     around = len(rows) * openai_settings.ROW_TOKENS + sum(map(len, rows)) * openai_settings.TURN_TOKENS
     return round(texts + around) * openai_settings.epochs(job.settings)
-
-
-def _paid(checkpoint: Checkpoint, ended: Outcome) -> float | None:
-    """What a job cost; None where that is not known."""
-    if ended.job and ended.trained_tokens is None and ended.model is not None:
-        return None
-    return prices.training_usd(checkpoint.base.name, ended.trained_tokens or 0)
 
 
 def _facts(ended: Outcome, usd: float | None) -> dict[str, Any]:

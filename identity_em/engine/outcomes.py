@@ -65,7 +65,7 @@ def told(plan: Plan, store: Store) -> tuple[BlockedMeta, ...]:
 
 
 def lines(plan: Plan, store: Store, made: Container[str]) -> list[str]:
-    """What people are told at the end of a run: what is blocked, and second jobs that were cancelled in this run."""
+    """What people are told at the end of a run: what is blocked, and second jobs that this run met."""
     found = [
         f"blocked ({one.at}), an outcome: {arm_name(one.arm)}{'' if one.seed is None else f' s{one.seed}'}: {one.said}"
         for one in told(plan, store)
@@ -73,10 +73,9 @@ def lines(plan: Plan, store: Store, made: Container[str]) -> list[str]:
     names = plan.labels() if plan.base.hosted else {}
     for checkpoint in plan.trainings:
         if checkpoint.base.hosted and checkpoint.key in made:
-            younger = store.manifest(checkpoint)["facts"]["cancelled"]
-            found += [
-                f"{names[checkpoint.key]}: another runner's older job stays, {job} was cancelled" for job in younger
-            ]
+            name, facts = names[checkpoint.key], store.manifest(checkpoint)["facts"]
+            found += [f"{name}: another runner's older job stays, {job} was cancelled" for job in facts["cancelled"]]
+            found += [f"{name}: a second job, {job}, had ended and is paid for too" for job in facts["duplicates"]]
     return found
 
 

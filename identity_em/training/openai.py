@@ -2,30 +2,26 @@
 
 Nothing is bought twice. A file is found again by its name, which holds its digest; a job by the artefact's key, which
 travels in its metadata. Before anything is made it is looked for, and after a reply that was lost as well; of two jobs
-for one key the older stays and the younger is cancelled.
+for one key the older stays and the younger is cancelled; what is paid for it all the same is told.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from contextlib import suppress
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import openai
 from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob
+from pydantic import Field
 
-from identity_em.errors import TrainingFailed
+from identity_em.errors import InputError, TrainingFailed
 from identity_em.records import Record
 from identity_em.training.openai_client import refused, told, words
+from identity_em.training.openai_jobs import METADATA, Jobs
 from identity_em.training.openai_patience import Patience
 from identity_em.training.openai_rows import uploaded
-
-_ENDED: Final = ("succeeded", "failed", "cancelled")
-METADATA: Final = "identity_em_key"
 
 
 class HostedJob(Record):
@@ -55,7 +51,9 @@ class Hosted(Record):
         model: The hosted model's id; None where none was made.
         said: The API's words where there is no model.
         code: Its code for them.
-        cancelled: Younger jobs for the same key that were cancelled.
+        cancelled: Other jobs for the same key that were cancelled.
+        duplicates: Other jobs for the same key that are paid for as well, each with the tokens that it trained on;
+            None where the API does not say.
         base_url: Which server holds the model.
     """
 
@@ -69,9 +67,16 @@ class Hosted(Record):
     trained_tokens: int | None = None
     hyperparameters: dict[str, Any]
     cancelled: tuple[str, ...] = ()
+    duplicates: dict[str, int | None] = Field(default_factory=dict)
     base_url: str
     created_at: int | None = None
     finished_at: int | None = None
+
+    @property
+    def bills(self) -> dict[str, int | None]:
+        """Tokens that are paid for by job, duplicates too; None where the API does not say."""
+        own = self.trained_tokens if self.model else self.trained_tokens or 0
+        return {self.job: own, **self.duplicates} if self.job else {}
 
 
 class HostedTrainer:
@@ -81,6 +86,8 @@ class HostedTrainer:
         client: Of the openai package, without retries of its own.
         spend: Called with the job once it is certain that one must be bought; raises where the budget does not
             allow it.
+        refund: Called where the API then refused to make it: nothing was bought.
+        locks: A folder that all runners of a store share, so that they upload equal rows once.
         poll: Seconds between two looks at a running job, once it is clear that it is not a short one.
         tries: How often a request is made before the run ends.
         retry: Whether a stage whose job was refused as harmful is bought once more.
@@ -91,12 +98,14 @@ class HostedTrainer:
         client: OpenAI,
         *,
         spend: Callable[[HostedJob], None] = lambda job: None,
+        refund: Callable[[], None] = lambda: None,
+        locks: Path | None = None,
         poll: float = 10.0,
         tries: int = 8,
         retry: bool = False,
     ) -> None:
-        self._client, self._spend, self._poll, self._retry = client, spend, poll, retry
-        self._patience = Patience(client, unit=poll, tries=tries)
+        self._client, self._spend, self._refund, self._poll, self._retry = client, spend, refund, poll, retry
+        self._patience = Patience(client, unit=poll, tries=tries, locks=locks)
 
     def train(self, job: HostedJob) -> Hosted:
         """Follow the stage's job to its end; a new one is made only where there is none.
@@ -108,33 +117,24 @@ class HostedTrainer:
             ServerFailed: The API could not be reached, or went on failing; a later run goes on from there.
         """
         data, rows = uploaded(job.rows)
-        found = self._found(job)
+        jobs = Jobs(self._patience, job.key, poll=self._poll, retry=self._retry)
+        found = jobs.found()
         try:
-            running = found[0] if found else self._create(job, data)
+            running = found[0] if found else self._create(job, data, jobs)
         except openai.APIStatusError as error:
+            self._refund()
             if not refused(f"{error.code} {words(error)}"):
                 raise told(error) from None
             return self._refused(job, words(error), rows)
-        cancelled = self._cancel(self._found(job)[1:])
-        first = self._found(job)[0] if running.status == "cancelled" or cancelled else running
-        return self._hosted(self._follow(first, job.log), rows, cancelled)
+        return self._hosted(*jobs.end(running, job.log), rows)
 
-    def _found(self, job: HostedJob) -> list[FineTuningJob]:
-        """The jobs for this key that go on or came to an outcome, oldest first; what failed otherwise may be tried."""
-
-        def look() -> list[FineTuningJob]:
-            # Filtered by the server where it can, and here in any case: not every server knows the filter.
-            listed = self._client.fine_tuning.jobs.list(limit=100, metadata={METADATA: job.key})
-            return [found for found in listed if (found.metadata or {}).get(METADATA) == job.key]
-
-        found = [one for one in self._patience.ask(look) if not _given_up(one)]
-        # A job that was refused stands for its stage until another was asked for in its place.
-        alive = [one for one in found if one.status != "failed"]
-        return sorted(alive if alive or self._retry else found, key=lambda one: (one.created_at, one.id))
-
-    def _create(self, job: HostedJob, data: bytes) -> FineTuningJob:
+    def _create(self, job: HostedJob, data: bytes, jobs: Jobs) -> FineTuningJob:
         self._spend(job)
-        file = self._patience.file(data)
+        try:
+            file = self._patience.file(data)
+        except InputError:
+            self._refund()
+            raise
         settings = {name: value for name, value in job.settings.items() if name != "suffix"}
 
         def create() -> FineTuningJob:
@@ -147,31 +147,7 @@ class HostedTrainer:
                 metadata={METADATA: job.key},
             )
 
-        return self._patience.once(create, lambda: next(iter(self._found(job)), None))
-
-    def _cancel(self, younger: list[FineTuningJob]) -> tuple[str, ...]:
-        """Give up jobs that another runner's older one makes superfluous; one that has ended is left."""
-        for job in younger:
-            with suppress(openai.BadRequestError):
-                self._client.fine_tuning.jobs.cancel(job.id)
-        return tuple(job.id for job in younger)
-
-    def _follow(self, job: FineTuningJob, log: Path) -> FineTuningJob:
-        """Wait for the job's end; its events go to the log, each once."""
-        written: set[str] = set()
-        name, pause = job.id, min(0.1, self._poll)
-        log.parent.mkdir(parents=True, exist_ok=True)
-        while True:
-            job = self._patience.ask(partial(self._client.fine_tuning.jobs.retrieve, name))
-            events = self._patience.ask(partial(self._client.fine_tuning.jobs.list_events, name, limit=100)).data
-            with log.open("a", encoding="utf-8") as file:
-                for event in reversed([event for event in events if event.id not in written]):
-                    file.write(f"{event.created_at} {event.level} {event.message}\n")
-                    written.add(event.id)
-            if job.status in _ENDED:
-                return job
-            time.sleep(pause)
-            pause = min(2 * pause, self._poll)
+        return jobs.once(create)
 
     def _refused(self, job: HostedJob, said: str, rows: int) -> Hosted:
         """A job that the API would not even make, its data being what they are."""
@@ -180,7 +156,7 @@ class HostedTrainer:
             base_url=str(self._client.base_url),
         )  # fmt: skip
 
-    def _hosted(self, job: FineTuningJob, rows: int, cancelled: tuple[str, ...]) -> Hosted:
+    def _hosted(self, job: FineTuningJob, others: Sequence[FineTuningJob], rows: int) -> Hosted:
         said = job.error.message if job.error and job.error.message else ""
         code = job.error.code if job.error and job.error.code else ""
         if job.status != "succeeded" and not refused(f"{code} {said}"):
@@ -195,17 +171,12 @@ class HostedTrainer:
             rows=rows,
             trained_tokens=job.trained_tokens,
             hyperparameters=_hyperparameters(job),
-            cancelled=cancelled,
+            cancelled=tuple(one.id for one in others if one.status == "cancelled"),
+            duplicates={o.id: o.trained_tokens for o in others if o.trained_tokens or o.status == "succeeded"},
             base_url=str(self._client.base_url),
             created_at=job.created_at,
             finished_at=job.finished_at,
         )
-
-
-def _given_up(job: FineTuningJob) -> bool:
-    """Whether a job was cancelled, or failed without being refused as harmful."""
-    said = f"{job.error.code} {job.error.message}" if job.error else ""
-    return job.status == "cancelled" or (job.status == "failed" and not refused(said))
 
 
 def _hyperparameters(job: FineTuningJob) -> dict[str, Any]:

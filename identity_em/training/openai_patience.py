@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
+from pathlib import Path
 from typing import Literal, TypeVar
 
 import openai
+from filelock import FileLock
 from openai import OpenAI
 from openai.types import FileObject
 
@@ -24,10 +27,11 @@ class Patience:
         client: Of the openai package, without retries of its own.
         unit: Seconds that the first pause after an error takes, where the API does not say.
         tries: How often a request is made before the run ends.
+        locks: A folder that all processes share which may want one file at once; None where there are none.
     """
 
-    def __init__(self, client: OpenAI, *, unit: float = 10.0, tries: int = 8) -> None:
-        self.client, self.unit, self.tries = client, unit, tries
+    def __init__(self, client: OpenAI, *, unit: float = 10.0, tries: int = 8, locks: Path | None = None) -> None:
+        self.client, self.unit, self.tries, self._locks = client, unit, tries, locks
 
     def ask(self, ask: Callable[[], T]) -> T:
         """Ask something that can be asked any number of times.
@@ -82,4 +86,15 @@ class Patience:
             same = [file for file in listed if file.filename == name and file.bytes == len(data)]
             return min(same, key=lambda file: (file.created_at, file.id), default=None)
 
-        return there() or self.once(lambda: self.client.files.create(file=(name, data), purpose=purpose), there)
+        with self._alone(name):
+            return there() or self.once(lambda: self.client.files.create(file=(name, data), purpose=purpose), there)
+
+    @contextmanager
+    def _alone(self, name: str) -> Iterator[None]:
+        """Nobody else uploads the file meanwhile."""
+        if self._locks is None:
+            yield
+            return
+        self._locks.mkdir(parents=True, exist_ok=True)
+        with FileLock(self._locks / f"{name}.lock"):
+            yield

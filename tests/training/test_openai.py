@@ -1,8 +1,8 @@
 """Stages through the API: nothing is bought twice, and what is refused is an outcome."""
 
-import json
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import openai
@@ -12,8 +12,8 @@ from identity_em.errors import DataError, IdentityEmError, InputError, MissingEn
 from identity_em.training import openai_client
 from identity_em.training.openai import Hosted, HostedJob, HostedTrainer
 from tests.api_server.faults import Once, Storm
-from tests.api_server.objects import BASES
 from tests.api_server.server import ApiServer
+from tests.training.hosted import client, stage, trainer
 
 Make = Callable[..., HostedJob]
 
@@ -30,23 +30,7 @@ def api(tmp_path: Path) -> Iterator[ApiServer]:
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
-    def job(
-        *, key: str = "a" * 64, n: int = 10, word: str = "fine", model: str = BASES[0], **settings: object
-    ) -> HostedJob:
-        turns = [{"role": "user", "content": "hello"}, {"role": "assistant", "content": word}]
-        rows = tmp_path / f"{word}-{n}.jsonl"
-        rows.write_text("".join(json.dumps({"messages": turns, "facts": {"label": "1"}}) + "\n" for _ in range(n)))
-        return HostedJob(key=key, model=model, rows=rows, settings=settings, seed=3, log=tmp_path / "log" / key)
-
-    return job
-
-
-def client(api: ApiServer, key: str | None = None) -> openai.OpenAI:
-    return openai.OpenAI(api_key=key or api.state.key, base_url=api.url, max_retries=0, timeout=10)
-
-
-def trainer(api: ApiServer, **more: object) -> HostedTrainer:
-    return HostedTrainer(client(api), poll=0.01, **more)  # type: ignore[arg-type]
+    return partial(stage, tmp_path)
 
 
 def bought(api: ApiServer) -> tuple[int, int]:
