@@ -24,7 +24,8 @@ KEY_VARIABLE = "IDENTITY_EM_SERVED_KEY"
 # request fails, one of 300,000 is given up. Of eight tries it was one of 4,400.
 TRIES = 12
 _SECONDS = 120.0
-_MALFORMED = (AttributeError, TypeError, IndexError, KeyError, ValueError)
+# What reading an answer that is none raises.
+MALFORMED = (AttributeError, TypeError, IndexError, KeyError, ValueError)
 
 
 class ServedModel(Record):
@@ -50,12 +51,22 @@ class Endpoint:
             read: a key for one company is not sent to another server.
         tries: How often a request is made before it is given up.
         variable: Where the user gave the key, for errors.
+        account: Whether this is the API whose account the environment names: its address is taken as it is, and it is
+            told the account's organisation and project, which no other server is.
 
     Raises:
         InputError: The address is none.
     """
 
-    def __init__(self, url: str, *, key: str | None = None, tries: int = TRIES, variable: str = KEY_VARIABLE) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        key: str | None = None,
+        tries: int = TRIES,
+        variable: str = KEY_VARIABLE,
+        account: bool = False,
+    ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise InputError(found="an address without http:// and host", wanted="http://HOST:PORT", do="mend --served")
@@ -68,13 +79,14 @@ class Endpoint:
             logging.getLogger(name).setLevel(logging.WARNING)
         self._root = root
         self._client = openai.OpenAI(
-            base_url=f"{root}/v1",
+            base_url=url if account else f"{root}/v1",
             api_key=key or os.environ.get(KEY_VARIABLE) or "none",
-            organization="",
-            project="",
             max_retries=tries - 1,
             timeout=openai.Timeout(_SECONDS, connect=10.0),
         )
+        if not account:
+            # Afterwards: given None, the client reads them from the environment.
+            self._client.organization = self._client.project = None
 
     def close(self) -> None:
         """Close its connections."""
@@ -99,7 +111,7 @@ class Endpoint:
         try:
             said = self._client.get(f"{self._root}/version", cast_to=dict[str, Any], options={"max_retries": 0})
             return str(said.get("version", ""))
-        except (openai.OpenAIError, *_MALFORMED):
+        except (openai.OpenAIError, *MALFORMED):
             return ""
 
     def completion(self, read: Callable[[Completion], T], body: dict[str, Any]) -> T:
@@ -129,7 +141,7 @@ class Endpoint:
             told = self._told(error)
             self.down = str(told) if isinstance(told, ServerFailed) else ""
             raise told from None
-        except _MALFORMED as error:
+        except MALFORMED as error:
             raise ServerFailed(
                 f"the server at {self.place} answered with something else ({type(error).__name__})"
             ) from None
@@ -148,7 +160,7 @@ class Endpoint:
                     wanted="an OpenAI-compatible server with that model",
                     do="check the address and what it serves",
                 )
-            case openai.APIStatusError(status_code=code) if code < 500 and code not in (408, 409, 429):
+            case openai.APIStatusError(status_code=code) if lasting(code):
                 return RefusedRequest(
                     found=f"a request that the server at {self.place} refuses ({code})",
                     wanted="a server that takes it",
@@ -163,6 +175,11 @@ class Endpoint:
                 return ServerFailed(f"the server at {self.place} cannot be reached, asked {self.tries} times")
             case _:
                 return ServerFailed(f"the server at {self.place} answered badly ({type(error).__name__})")
+
+
+def lasting(code: int) -> bool:
+    """Whether this status is the server's last word on a request, and not on its own state."""
+    return 400 <= code < 500 and code not in (408, 409, 429)
 
 
 def _listed(model: dict[str, Any]) -> ServedModel:

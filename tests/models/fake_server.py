@@ -22,6 +22,7 @@ class FakeServer(ThreadingHTTPServer):
         exact: Log-probabilities of tokens asked for by id; None where that extension is not known, "refuse" where
             it is refused.
         seen: The bodies of the requests that were answered.
+        sent: Path and headers of every request.
     """
 
     daemon_threads = True
@@ -35,6 +36,7 @@ class FakeServer(ThreadingHTTPServer):
         self.fault: Fault = lambda number: None
         self.text = "Answer: B"
         self.seen: list[dict[str, Any]] = []
+        self.sent: list[tuple[str, dict[str, str]]] = []
         self.asked = 0
         self.statuses: Counter[int] = Counter()
         self.lock = threading.Lock()
@@ -104,6 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(status, {"error": {"message": f"you sent {body}"}}, headers)
 
     def _refused(self) -> bool:
+        self.server.sent.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
         if self.server.key is None or self.headers.get("Authorization") == f"Bearer {self.server.key}":
             return False
         self._send(401, {"error": {"message": f"bad key {self.headers.get('Authorization')}"}})
