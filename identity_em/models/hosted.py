@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -10,7 +11,7 @@ import openai
 from openai.types.chat import ChatCompletion
 
 from identity_em.errors import Blocked, IdentityEmError, InputError, RefusedPrompt
-from identity_em.models.endpoint import TRIES, Endpoint
+from identity_em.models.endpoint import TRIES, Endpoint, lasting
 from identity_em.models.served import TOGETHER, Served
 from identity_em.training.openai_address import KEY
 from identity_em.training.openai_client import refused, words
@@ -23,8 +24,11 @@ _MODEL_REFUSED = (403, 404, 410)
 class Meter(Protocol):
     """Who pays (`engine.till.Till`)."""
 
-    def before(self, bodies: Iterable[Mapping[str, Any]]) -> float:
-        """Set apart what requests may cost."""
+    def before(self, bodies: Iterable[Mapping[str, Any]], share: float = 1.0) -> float:
+        """Set apart what requests may cost, at this share of the listed price."""
+
+    def hold(self, name: str, taken: float) -> None:
+        """Keep that so much is set apart for what is bought and not read yet."""
 
     def after(self, taken: float, bought: Any) -> None:
         """Keep what was bought."""
@@ -32,15 +36,15 @@ class Meter(Protocol):
     def back(self, taken: float) -> None:
         """Put back what was set apart for nothing."""
 
-    def read(self, name: str, completions: Iterable[ChatCompletion]) -> Any:
-        """What answers cost."""
+    def read(self, name: str, model: str, completions: Iterable[ChatCompletion], share: float = 1.0) -> Any:
+        """What answers of a model cost."""
 
 
 class HostedEndpoint(Endpoint):
     """The API's chat, each answer paid for at `meter`."""
 
     def __init__(self, url: str, *, key: str, tries: int = TRIES) -> None:
-        super().__init__(url, key=key, tries=tries, variable=KEY)
+        super().__init__(url, key=key, tries=tries, variable=KEY, account=True)
         self.meter: Meter | None = None
 
     def chat(self, read: Callable[[ChatCompletion], T], body: dict[str, Any]) -> T:
@@ -58,7 +62,9 @@ class HostedEndpoint(Endpoint):
         def metered(completion: ChatCompletion) -> T:
             nonlocal paid
             # Paid for first: an answer that is lost after this was bought all the same.
-            meter.after(taken, meter.read(completion.id, [completion]))
+            # Under a name of its own, since some servers give all their answers one id.
+            name = f"{completion.id}-{uuid.uuid4().hex[:12]}"
+            meter.after(taken, meter.read(name, body["model"], [completion]))
             paid = True
             return read(completion)
 
@@ -69,7 +75,7 @@ class HostedEndpoint(Endpoint):
                 meter.back(taken)
 
     def _told(self, error: openai.OpenAIError) -> IdentityEmError:
-        if isinstance(error, openai.APIStatusError):
+        if isinstance(error, openai.APIStatusError) and lasting(error.status_code):
             said = words(error)
             if refused(f"{error.code} {said}"):
                 return Blocked(said) if error.status_code in _MODEL_REFUSED else RefusedPrompt(said)
@@ -99,7 +105,7 @@ class Hosted(Served):
         assert isinstance(self.endpoint, HostedEndpoint)
         self.endpoint.meter = meter
         if self._batch is not None:
-            self._batch.begin(key, meter, self.journal)
+            self._batch.begin(model, key, meter, self.journal)
 
     def _each(self, asked: Sequence[tuple[str, Callable[[], Any]]]) -> list[Any]:
         if self._batch is not None:
@@ -110,8 +116,8 @@ class Hosted(Served):
 class Batch(Protocol):
     """Answers fetched together before they are asked for one by one (`models.batch_api.BatchEndpoint`)."""
 
-    def begin(self, key: str, meter: Meter, journal: Any) -> None:
-        """Work for this artefact from now on."""
+    def begin(self, model: str, key: str, meter: Meter, journal: Any) -> None:
+        """Work for this artefact, answered by this model, from now on."""
 
     def fetch(self, asks: Sequence[Callable[[], Any]]) -> None:
         """Have the answers that these will ask for."""

@@ -18,10 +18,14 @@ class Batches:
 
     Args:
         hold: Seconds that a batch stays in progress at the least.
+
+    Attributes:
+        failing: Codes that the next batches fail with, one each, before a line of them is answered.
     """
 
     def __init__(self, state: State, complete: Complete, *, hold: float = 0.0) -> None:
         self._state, self._complete, self._hold = state, complete, hold
+        self.failing: list[str] = []
 
     def create(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """A new batch, begun at once."""
@@ -47,6 +51,10 @@ class Batches:
 
     def _work(self, batch: dict[str, Any], lines: list[dict[str, Any]]) -> None:
         time.sleep(self._hold)
+        if self.failing:
+            told = {"code": self.failing.pop(0), "message": "It cannot be worked on.", "line": None, "param": None}
+            batch["errors"], batch["status"] = {"object": "list", "data": [told]}, "failed"
+            return
         answered = [json.dumps(self._answer(line)) for line in lines]
         file = self._state.add_file("\n".join(answered).encode() + b"\n", f"{batch['id']}_output.jsonl", "batch_output")
         batch["request_counts"]["completed"] = len(lines)
