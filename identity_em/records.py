@@ -93,6 +93,7 @@ class Answer(Record):
         option_mass: The sum of `probabilities` (0..1); None for open questions.
         text: The generated text; None where the probabilities sufficed.
         sample: Index of the sample (0 for exact probabilities).
+        refused: An API's words where it refused the prompt as harmful: there is no answer then.
     """
 
     probabilities: tuple[float, ...] = ()
@@ -100,6 +101,7 @@ class Answer(Record):
     option_mass: float | None = None
     text: str | None = None
     sample: int = 0
+    refused: str = ""
 
 
 class Score(Record):

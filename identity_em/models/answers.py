@@ -18,10 +18,37 @@ OPTION_MASS_GATE = 0.5
 FALLBACK = Sampling(temperature=0.0, max_new_tokens=16)
 
 
+class Refused(str):
+    """No text, since an API refused the prompt as harmful, in the words `said`."""
+
+    said: str
+
+    def __new__(cls, said: str) -> Refused:
+        """The words are beside the text, which is empty for whoever does not know of them."""
+        text = super().__new__(cls, "")
+        text.said = said
+        return text
+
+
+def kept(refusal: str) -> dict[str, str]:
+    """A refusal as a journal keeps it in the place of a text."""
+    return {"refused": refusal}
+
+
+def text(found: str | dict[str, str]) -> str:
+    """A text, or a refusal, that a journal kept."""
+    return str(found) if isinstance(found, str) else Refused(found["refused"])
+
+
+def worded(answer: Answer, text: str) -> Answer:
+    """The answer with its text, or with the words that it was refused with."""
+    return answer.model_copy(update={"text": str(text), "refused": text.said if isinstance(text, Refused) else ""})
+
+
 def sampled(questions: Sequence[Question], texts: Sequence[Sequence[str]]) -> tuple[list[Question], list[Answer]]:
     """Generated texts (question x sample) as aligned questions and answers, a question repeated for each sample."""
     rows = [
-        (question, Answer(text=text, sample=sample))
+        (question, worded(Answer(sample=sample), text))
         for question, samples in zip(questions, texts, strict=True)
         for sample, text in enumerate(samples)
     ]

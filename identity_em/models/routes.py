@@ -14,7 +14,7 @@ from openai.types.chat import ChatCompletion
 
 from identity_em.chat import prompt_ids
 from identity_em.errors import InputError, RefusedPrompt, RefusedRequest
-from identity_em.models import listed
+from identity_em.models import answers, listed
 from identity_em.models.endpoint import Endpoint
 from identity_em.records import Answer, Question, Sampling
 from identity_em.study.artefacts import BaseModelRef
@@ -34,8 +34,8 @@ class Route(Protocol):
 
     def open(
         self, model: str, question: Question, sampling: Sampling, seed: int, *, block: bool
-    ) -> Callable[[], list[str]]:
-        """What asks for `sampling.n` texts."""
+    ) -> list[Callable[[], list[Any]]]:
+        """What asks for `sampling.n` texts, a request each; see `answers.kept`."""
 
 
 class Tokens:
@@ -81,7 +81,7 @@ class Tokens:
 
     def open(
         self, model: str, question: Question, sampling: Sampling, seed: int, *, block: bool
-    ) -> Callable[[], list[str]]:
+    ) -> list[Callable[[], list[Any]]]:
         """What asks for `sampling.n` texts; equal questions, settings and seeds ask the same."""
         greedy = sampling.temperature == 0
         body = {
@@ -99,7 +99,7 @@ class Tokens:
             texts = [self._text(choice) for choice in sorted(completion.choices, key=lambda c: c.index)]
             return _complete(texts * sampling.n if greedy else texts, sampling.n)
 
-        return lambda: self._endpoint.completion(read, body)
+        return [lambda: self._endpoint.completion(read, body)]
 
     def _ids(self, question: Question, block: bool, extra: int) -> list[int]:
         ids = prompt_ids(self._tokenizer, question.messages, block=block)
@@ -133,21 +133,23 @@ class Chat:
 
         def read(completion: ChatCompletion) -> Answer:
             logprobs = completion.choices[0].logprobs
-            top = (logprobs.content or [])[0].top_logprobs if logprobs else []
+            # An answer without a token, or without what was asked for, lists nothing.
+            tokens = (logprobs.content or []) if logprobs else []
+            top = tokens[0].top_logprobs or [] if tokens else []
             forms = [[*(i for i, t in enumerate(top) if t.token.strip() == label), -1] for label in question.options]
             return listed.answer({i: t.logprob for i, t in enumerate(top)}, forms)
 
         def ask() -> Answer:
             try:
                 return self._endpoint.chat(read, body)
-            except RefusedPrompt:
-                return Answer(option_mass=0.0)
+            except RefusedPrompt as refusal:
+                return Answer(refused=str(refusal))
 
         return ask
 
     def open(
         self, model: str, question: Question, sampling: Sampling, seed: int, *, block: bool
-    ) -> Callable[[], list[str]]:
+    ) -> list[Callable[[], list[Any]]]:
         """What asks for `sampling.n` texts.
 
         Raises:
@@ -159,12 +161,11 @@ class Chat:
                 do="take them out of `sampling`",
             )  # fmt: skip
         parts = [min(_MOST_CHOICES, sampling.n - start) for start in range(0, sampling.n, _MOST_CHOICES)]
-        asks = [self._choices(model, question, sampling, seed + part, n) for part, n in enumerate(parts)]
-        return lambda: [text for ask in asks for text in ask()]
+        return [self._choices(model, question, sampling, seed + part, n) for part, n in enumerate(parts)]
 
     def _choices(
         self, model: str, question: Question, sampling: Sampling, seed: int, n: int
-    ) -> Callable[[], list[str]]:
+    ) -> Callable[[], list[Any]]:
         """One request; a prompt that is refused as harmful has no answer, which is none of the model's."""
         body = {**_sampled(sampling, seed, question), **_messages(model, question), "n": n}
 
@@ -172,11 +173,11 @@ class Chat:
             ordered = sorted(completion.choices, key=lambda choice: choice.index)
             return _complete([choice.message.content or "" for choice in ordered], n)
 
-        def ask() -> list[str]:
+        def ask() -> list[Any]:
             try:
                 return self._endpoint.chat(read, body)
-            except RefusedPrompt:
-                return [""] * n
+            except RefusedPrompt as refusal:
+                return [answers.kept(str(refusal))] * n
 
         return ask
 

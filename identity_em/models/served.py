@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 from identity_em.errors import InputError, ServerFailed
-from identity_em.models.answers import FALLBACK, OPTION_MASS_GATE
+from identity_em.models.answers import FALLBACK, OPTION_MASS_GATE, text, worded
 from identity_em.models.endpoint import Endpoint
 from identity_em.models.journal import Journal
 from identity_em.models.routes import Chat, Route, Tokens
@@ -97,28 +98,31 @@ class Served:
         self._check_options(questions)
         asked = [(_asked("p", self._model, q, block=block), self._closed(q, block)) for q in questions]
         answers = [Answer.model_validate(said) for said in self._each(asked)]
-        rows = [row for row, answer in enumerate(answers) if (answer.option_mass or 0.0) < OPTION_MASS_GATE]
+        below = [(answer.option_mass or 0.0) < OPTION_MASS_GATE and not answer.refused for answer in answers]
+        rows = [row for row, wanted in enumerate(below) if wanted]
         texts = self.generate([questions[row] for row in rows], FALLBACK, 0, block=block)
-        for row, (text,) in zip(rows, texts, strict=True):
-            answers[row] = answers[row].model_copy(update={"text": text})
+        for row, (said,) in zip(rows, texts, strict=True):
+            answers[row] = worded(answers[row], said)
         return answers
 
     def generate(
         self, questions: Sequence[Question], sampling: Sampling, seed: int, *, block: bool = True
     ) -> list[list[str]]:
-        """Generated texts, question by sample.
+        """Generated texts, question by sample; a `Refused` where an API refuses the prompt.
 
         Raises:
             As `probabilities`.
         """
-        asked = [
-            (
-                _asked("g", self._model, question, block=block, sampling=sampling, seed=seed),
-                self._route.open(self._model, question, sampling, seed, block=block),
-            )
-            for question in questions
-        ]
-        return [list(map(str, texts)) for texts in self._each(asked)]
+        asked, parts = [], []
+        for question in questions:
+            asks = self._route.open(self._model, question, sampling, seed, block=block)
+            parts.append(len(asks))
+            for part, ask in enumerate(asks):
+                several = {"part": part} if len(asks) > 1 else {}
+                named = _asked("g", self._model, question, block=block, sampling=sampling, seed=seed, **several)
+                asked.append((named, ask))
+        said = iter(self._each(asked))
+        return [[text(one) for texts in islice(said, n) for one in texts] for n in parts]
 
     def _closed(self, question: Question, block: bool) -> Callable[[], Any]:
         ask = self._route.closed(self._model, question, block=block)

@@ -133,7 +133,9 @@ def score(
     judge: str = "",
     half_width: float | None = None,
 ) -> Score:
-    """A score that carries the question's labels; `why` says why there is no value."""
+    """A score that carries the question's labels; `why` says why there is no value, a refusal before all else."""
+    if answer.refused:
+        value, why = None, f"the API refused the prompt: {answer.refused}"
     return Score(
         item=question.item,
         metric=metric,
