@@ -100,8 +100,10 @@ class Till:
     def read(self, name: str, model: str, completions: Iterable[ChatCompletion], share: float = 1.0) -> Bought:
         """What answers of the model that was asked cost."""
         found = list(completions)
-        used = [one.usage for one in found if one.usage is not None]
-        input_, output = (sum(getattr(u, f"{side}_tokens") for u in used) for side in ("prompt", "completion"))
+        told = ((one.usage.prompt_tokens, one.usage.completion_tokens) for one in found if one.usage is not None)
+        # A lenient reading lets a usage without numbers pass.
+        used = [tokens for tokens in told if None not in tokens]
+        input_, output = (sum(tokens[side] for tokens in used) for side in (0, 1))
         price = prices.asking(model) if len(used) == len(found) else None
         return Bought(
             name=name, usd=None if price is None else share * price.of(input_, output), input_tokens=input_,
@@ -154,9 +156,13 @@ class Till:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write("\n" + bought.model_dump_json(exclude_defaults=True))
 
+    def bought(self) -> list[Bought]:
+        """Everything bought for the artefact so far."""
+        return list(self._lines.values())
+
     def facts(self) -> dict[str, Any]:
         """Its sum, for the manifest."""
-        found = self._lines.values()
+        found = self.bought()
         known = all(one.usd is not None for one in found)
         return {
             "requests": sum(one.requests for one in found),

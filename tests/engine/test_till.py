@@ -96,6 +96,8 @@ def test_what_is_bought_at_no_known_cost_stays_set_apart_and_is_told_so(tmp_path
     assert spent(tmp_path) == 0.25
     assert one.facts()["usd"] is None
     assert Till(tmp_path, "other").read("r", "no such model", [reply()]).usd is None
+    odd = ChatCompletion.construct(id="x", usage={})
+    assert Till(tmp_path, "other").read("r", BASE, [odd, reply()]).usd is None
     shown = [hosted_report._dollars(usd, known=False) for usd in (0.0, 0.5)]
     assert shown == ["price not known", "$0.5000, and what has no known price"]
 
