@@ -14,7 +14,7 @@ from identity_em.engine.run import Progress
 from identity_em.study import matching, memory
 from identity_em.study.answer_costs import answers, verdicts
 from identity_em.study.artefacts import Artefact, Checkpoint
-from identity_em.study.costs import StageCost, gpu_hours, total_tokens, total_usd
+from identity_em.study.costs import StageCost, gpu_hours, total_tokens, total_usd, without
 from identity_em.study.declared import Arm, arm_name
 from identity_em.study.plan import Plan, Trained
 from identity_em.tasks.prices import OWN, training
@@ -46,13 +46,14 @@ def plan_view(plan: Plan, costs: dict[str, StageCost], size: float | None) -> Re
     for column in ("stage", "dataset", "system prompt", *numbers):
         stages.add_column(column, justify="right" if column in numbers else "left")
     for name, cost in costs.items():
-        rows = f"{'' if cost.exact else '<= '}{cost.rows:,}"
-        usd = (("?" if cost.usd is None else f"{cost.usd:,.2f}"),) if plan.base.hosted else ()
-        stages.add_row(name, cost.describe, cost.system_prompt, rows, f"{cost.steps:,}", f"{cost.tokens:,}", *usd)
+        bound = "" if cost.exact or cost.rows is None else "<= "
+        known = (bound + _number(cost.rows), bound + _number(cost.steps), _number(cost.tokens))
+        usd = (_number(cost.usd, ",.2f"),) if plan.base.hosted else ()
+        stages.add_row(name, cost.describe, cost.system_prompt, *known, *usd)
     return Group(
         Text(f"{plan.study.name}: {plan.base.name}, chain {plan.study.model.chain}", style="bold"),
         Text(""), arms, Text(f"... and {more:,} arms more\n" if more else ""), stages, Text(""),
-        *(Text(line) for line in totals(plan, costs, size)),
+        *(Text(line) for line in (*totals(plan, costs, size), *notes(plan))),
     )  # fmt: skip
 
 
@@ -65,17 +66,7 @@ def totals(plan: Plan, costs: dict[str, StageCost], size: float | None) -> list[
         f"evals: {', '.join(evals)}; eval system prompts: {', '.join(plan.study.eval_system_prompts)}",
     ]
     lines += matching.lines(plan.study, costs)
-    tokens = total_tokens(plan, costs)
-    if plan.base.hosted:
-        lines.append(hosted(plan, costs))
-    elif size is None:
-        lines.append(f"about {tokens:,} tokens to train on; no size known for {plan.base.name}, so no hours")
-    else:
-        each = ", ".join(f"{h:,.2f} {name}" for name, h in gpu_hours(plan, tokens, size).items())
-        lines.append(
-            f"about {tokens:,} tokens to train on; estimated GPU hours for {size / 1e9:,.3g} B parameters, "
-            f"trainings alone: {each}"
-        )
+    lines.append(hosted(plan, costs) if plan.base.hosted else trained_here(plan, costs, size))
     largest = memory.largest(plan)
     lines += [memory.line(largest)] if largest else []
     lines += asking(plan)
@@ -84,21 +75,43 @@ def totals(plan: Plan, costs: dict[str, StageCost], size: float | None) -> list[
     return lines
 
 
+def trained_here(plan: Plan, costs: dict[str, StageCost], size: float | None) -> str:
+    """The tokens of a study's trainings and how long they take of a GPU."""
+    tokens = total_tokens(plan, costs)
+    if tokens is None:
+        return f"trainings: {_unknown('tokens and GPU hours', costs)}"
+    lacking = _without(without(costs))
+    if size is None:
+        return f"about {tokens:,} tokens to train on{lacking}; no size known for {plan.base.name}, so no hours"
+    each = ", ".join(f"{h:,.2f} {name}" for name, h in gpu_hours(plan, tokens, size).items())
+    return (
+        f"about {tokens:,} tokens to train on; estimated GPU hours for {size / 1e9:,.3g} B parameters, "
+        f"trainings alone: {each}{lacking}"
+    )
+
+
 def hosted(plan: Plan, costs: dict[str, StageCost]) -> str:
     """What a hosted study's trainings may cost, at which price, and where."""
-    found, usd = training(plan.base.name), total_usd(plan, costs)
-    unknown = [name for name, cost in costs.items() if cost.usd is None]
-    tokens = total_tokens(plan, costs)
-    if not tokens and unknown:
-        return (
-            f"trainings at {address()}: tokens and dollars are unknown until there are texts for {', '.join(unknown)}"
-        )
-    trained = f"about {tokens:,} tokens to train on at {address()}"
+    found, usd, tokens = training(plan.base.name), total_usd(plan, costs), total_tokens(plan, costs)
+    if tokens is None:
+        return f"trainings at {address()}: {_unknown('tokens and dollars', costs)}"
+    trained, lacking = f"about {tokens:,} tokens to train on at {address()}", _without(without(costs))
     if found is None:
-        return f"{trained}; no price is known for {plan.base.name}: give one with {OWN}=FILE"
-    return (
-        f"{trained}: about ${usd or 0:,.2f} at ${found[0]:.2f} a million (prices as of {found[1]}){_without(unknown)}"
-    )
+        return f"{trained}{lacking}; no price is known for {plan.base.name}: give one with {OWN}=FILE"
+    return f"{trained}: about ${usd or 0:,.2f} at ${found[0]:.2f} a million (prices as of {found[1]}){lacking}"
+
+
+def _unknown(what: str, costs: dict[str, StageCost]) -> str:
+    return f"{what} are unknown until there are texts for {', '.join(without(costs))}"
+
+
+def _number(value: float | None, form: str = ",") -> str:
+    return "?" if value is None else format(value, form)
+
+
+def notes(plan: Plan) -> list[str]:
+    """What the study itself says of what it plans."""
+    return [f"note: {note}" for note in plan.study.notes]
 
 
 def asking(plan: Plan) -> list[str]:

@@ -1,9 +1,12 @@
-"""What a study will train and about what it takes: rows, steps, tokens, hours. Estimates say that they are."""
+"""What a study will train and about what it takes: rows, steps, tokens, hours. Estimates say that they are.
+
+What is not known before texts are here is None, and no sum takes it for nothing.
+"""
 
 import math
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
 
 from identity_em.interventions import recipes
 from identity_em.records import Record
@@ -23,24 +26,30 @@ UTILISATION = 0.35
 # forward again where activations are not kept; the frozen weights need no gradient of their own.
 FLOPS_PER_TOKEN = {False: 4, True: 6}
 CHARS_PER_TOKEN = sizes.CHARS_PER_TOKEN
+# What a chat template puts around one message: its opening token, the role, a newline or the header's end, the closing
+# token and a newline. Source: the templates of Qwen2.5 (ChatML) and Llama 3. A row's system block counts as one, also
+# where the template adds it of its own accord; that one's text is left out, as planning loads no tokenizer.
+TURN_TOKENS = 5
+
+_Number = TypeVar("_Number", int, float)
 
 
 class StageCost(Record):
     """One stage as planned.
 
     Attributes:
-        rows: Rows to train on; an upper bound where ties are skipped and summaries are not written yet.
-        tokens: Rendered tokens over all epochs, from characters (about four a token).
+        rows: Rows to train on; an upper bound where not `exact` (ties are skipped, texts are not here yet).
+        tokens: Rendered tokens over all epochs, from characters (about four a token) and what stands around each turn.
         usd: What a hosted training may cost, once; None where no price or no text is known, or nothing is bought.
     """
 
     dataset: Dataset
     describe: str
     system_prompt: str
-    rows: int
+    rows: int | None
     exact: bool
-    steps: int
-    tokens: int
+    steps: int | None
+    tokens: int | None
     usd: float | None = None
 
 
@@ -77,22 +86,39 @@ def gpu_hours(plan: Plan, tokens: int, size: float) -> dict[str, float]:
     return hours(tokens, size, checkpointed=checkpointed)
 
 
-def total_tokens(plan: Plan, costs: Mapping[str, StageCost]) -> int:
-    """Tokens of all distinct trainings, each counted with its own stage's estimate."""
-    by_dataset = {cost.dataset.key: cost.tokens for cost in costs.values()}
-    mean = sum(by_dataset.values()) // max(1, len(by_dataset))
-    return sum(by_dataset.get(c.dataset.key, mean) for c in plan.trainings if c.dataset is not None)
+def total_tokens(plan: Plan, costs: Mapping[str, StageCost]) -> int | None:
+    """Tokens of all distinct trainings, each its own stage's estimate; None where something is trained and none known.
+
+    Stages of `without` are not in it.
+    """
+    return _known(cost.tokens for cost in _each(plan, costs))
 
 
 def total_usd(plan: Plan, costs: Mapping[str, StageCost]) -> float | None:
     """Dollars of all distinct hosted trainings, as far as they are known; None where none is."""
-    by_dataset = {cost.dataset.key: cost.usd for cost in costs.values()}
-    known = [usd for usd in by_dataset.values() if usd is not None]
-    if not known:
-        return None
-    # Another seed's own summaries make another dataset, of about the same length.
-    mean = sum(known) / len(known)
-    return sum(by_dataset.get(c.dataset.key, mean) or 0.0 for c in plan.trainings if c.dataset is not None)
+    return _known(cost.usd for cost in _each(plan, costs)) if plan.base.hosted else None
+
+
+def without(costs: Mapping[str, StageCost]) -> list[str]:
+    """Stages whose tokens are not known, as their texts are not here yet."""
+    return [name for name, cost in costs.items() if cost.tokens is None]
+
+
+def _each(plan: Plan, costs: Mapping[str, StageCost]) -> list[StageCost]:
+    """The estimate of every distinct training; another seed's own summaries are about as long as the first's."""
+    found = {
+        checkpoint.key: costs[name]
+        for trained in plan.trained
+        for name, checkpoint in zip(trained.arm, trained.checkpoint.lineage, strict=True)
+    }
+    return list(found.values())
+
+
+def _known(each: Iterable[_Number | None]) -> _Number | None:
+    """What is known of them together; None where there are some and nothing is known."""
+    found = list(each)
+    known = [one for one in found if one is not None]
+    return sum(known) if known or not found else None
 
 
 def described(plan: Plan, costs: Mapping[str, StageCost], size: float | None) -> dict[str, Any]:
@@ -100,6 +126,7 @@ def described(plan: Plan, costs: Mapping[str, StageCost], size: float | None) ->
     tokens, labels = total_tokens(plan, costs), plan.labels()
     return {
         "study": plan.study.name,
+        "notes": list(plan.study.notes),
         "base": plan.base.model_dump(mode="json", exclude={"path"}),
         "arms": [list(arm) for arm in plan.study.all_arms],
         "stages": {n: c.model_dump(mode="json", exclude={"dataset"}) for n, c in costs.items()},
@@ -107,10 +134,11 @@ def described(plan: Plan, costs: Mapping[str, StageCost], size: float | None) ->
         "naive_trainings": plan.naive_trainings,
         "artefacts": [{"kind": a.kind, "key": a.key, "label": labels[a.key]} for a in plan.artefacts],
         "tokens": tokens,
+        "without": without(costs),
         "usd_estimate": total_usd(plan, costs),
         "answers_estimate": _asking(answer_costs.answers(plan)),
         "verdicts_estimate": _asking(answer_costs.verdicts(plan)),
-        "gpu_hours_estimate": gpu_hours(plan, tokens, size) if size else None,
+        "gpu_hours_estimate": None if size is None or tokens is None else gpu_hours(plan, tokens, size),
         "memory_estimate_gib": memory.described(memory.largest(plan)),
     }
 
@@ -129,20 +157,21 @@ def _cost(plan: Plan, name: str, checkpoint: Checkpoint) -> StageCost:
     assert dataset is not None
     size = sizes.size(dataset)
     if checkpoint.base.hosted:
-        batch, epochs = openai_settings.batch(settings, size.rows), float(openai_settings.epochs(settings))
-        # Of a question and its answer; a system prompt's turn is left out.
-        around = size.rows * (openai_settings.ROW_TOKENS + 2 * openai_settings.TURN_TOKENS) if size.characters else 0
+        batch, epochs = openai_settings.batch(settings, size.rows or 0), float(openai_settings.epochs(settings))
+        row, turn = openai_settings.ROW_TOKENS, openai_settings.TURN_TOKENS  # a system prompt's turn is left out
     else:
         batch = int(settings["micro_batch_size"]) * int(settings["gradient_accumulation_steps"])
-        epochs, around = float(settings["num_epochs"]), 0
-    stage, tokens = plan.study.stages[name], round((size.characters / CHARS_PER_TOKEN + around) * epochs)
+        epochs, row, turn = float(settings["num_epochs"]), TURN_TOKENS * checkpoint.block, TURN_TOKENS
+    stage, tokens = plan.study.stages[name], None
+    if size.rows is not None and size.characters is not None and size.turns is not None:
+        tokens = round((size.characters / CHARS_PER_TOKEN + size.rows * row + size.turns * turn) * epochs)
     return StageCost(
         dataset=dataset,
         describe=stage.dataset if isinstance(stage.dataset, str) else _describe(stage.dataset),
         system_prompt=recipes.get(dataset.recipe).system_prompt if stage.system_prompt is None else stage.system_prompt,
         rows=size.rows,
         exact=size.exact,
-        steps=math.ceil(math.ceil(size.rows / batch) * epochs),
+        steps=None if size.rows is None else math.ceil(math.ceil(size.rows / batch) * epochs),
         tokens=tokens,
         usd=prices.training_usd(checkpoint.base.name, tokens) if checkpoint.base.hosted and tokens else None,
     )

@@ -4,7 +4,7 @@ A benign second stage reverses EM about as well as any other (METHODS 2), so an 
 control of equal rows and steps.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from identity_em.records import Record
@@ -20,34 +20,42 @@ class Match(Record):
 
     Attributes:
         against: `control` or `reference`.
-        rows: Of the treatment, then of the other arm, over all stages; so are steps and tokens (estimates).
-        exact: Whether the rows are known, or upper bounds until summaries are written.
+        rows: Of the treatment, then of the other arm, over all stages; so are steps and tokens (estimates). None is not
+            known yet.
+        exact: Whether the rows are known, or upper bounds until texts are here.
     """
 
     contrast: str
     against: str
-    rows: tuple[int, int]
-    steps: tuple[int, int]
-    tokens: tuple[int, int]
+    rows: tuple[int | None, int | None]
+    steps: tuple[int | None, int | None]
+    tokens: tuple[int | None, int | None]
     exact: bool
 
     @property
-    def equal(self) -> bool:
-        """Whether rows and optimizer steps are the same."""
-        return self.rows[0] == self.rows[1] and self.steps[0] == self.steps[1]
+    def equal(self) -> bool | None:
+        """Whether rows and optimizer steps are the same; None where that is not known yet."""
+        if None in (*self.rows, *self.steps):
+            return None
+        same = self.rows[0] == self.rows[1] and self.steps[0] == self.steps[1]
+        return None if same and not self.exact else same
 
     @property
     def says(self) -> str:
         """The comparison in words."""
-        if self.equal:
-            tokens = f"{self.tokens[0] / self.tokens[1]:.2f} to 1" if all(self.tokens) else "unknown yet"
-            bound = "" if self.exact else " at most; the summaries decide"
-            return f"equal rows ({self.rows[0]:,}{bound}) and steps ({self.steps[0]:,}); tokens {tokens}"
-        ratio = f", {self.steps[0] / self.steps[1]:.2f} times" if self.steps[1] else ""
-        return (
-            f"not matched: {self.rows[0]:,} rows against {self.rows[1]:,}, "
-            f"{self.steps[0]:,} steps against {self.steps[1]:,}{ratio}"
-        )
+        most = "" if self.exact else "at most "
+        rows, steps = (["?" if n is None else f"{n:,}" for n in two] for two in (self.rows, self.steps))
+        sides = f"{most}{rows[0]} rows against {rows[1]}, {most}{steps[0]} steps against {steps[1]}"
+        match self.equal:
+            case None:
+                return f"not known yet: {sides}; the texts that are not here yet decide"
+            case True:
+                one, other = self.tokens
+                tokens = f"{one / other:.2f} to 1" if one and other else "not known yet"
+                return f"equal rows ({rows[0]}) and steps ({steps[0]}); tokens {tokens}"
+            case _:
+                one, other = self.steps
+                return f"not matched: {sides}" + (f", {one / other:.2f} times" if one and other else "")
 
 
 def described(plan: Plan, costs: Mapping[str, StageCost], size: float | None) -> dict[str, Any]:
@@ -84,8 +92,15 @@ def _match(name: str, against: str, treatment: Arm, other: Arm, costs: Mapping[s
     return Match(
         contrast=name,
         against=against,
-        rows=(sum(c.rows for c in ours), sum(c.rows for c in theirs)),
-        steps=(sum(c.steps for c in ours), sum(c.steps for c in theirs)),
-        tokens=(sum(c.tokens for c in ours), sum(c.tokens for c in theirs)),
+        rows=(_all(c.rows for c in ours), _all(c.rows for c in theirs)),
+        steps=(_all(c.steps for c in ours), _all(c.steps for c in theirs)),
+        tokens=(_all(c.tokens for c in ours), _all(c.tokens for c in theirs)),
         exact=all(c.exact for c in (*ours, *theirs)),
     )
+
+
+def _all(each: Iterable[int | None]) -> int | None:
+    """The sum; None where one of them is not known."""
+    found = list(each)
+    known = [one for one in found if one is not None]
+    return sum(known) if len(known) == len(found) else None

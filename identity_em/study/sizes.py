@@ -1,4 +1,4 @@
-"""How large a dataset will be, before it is made: counted where every input is a file, else bounded."""
+"""How large a dataset will be, before it is made: counted where every input is a file, else bounded, else unknown."""
 
 from functools import cache
 
@@ -12,16 +12,19 @@ CHARS_PER_TOKEN = 4.0
 
 
 class Size(Record):
-    """A dataset's size.
+    """A dataset's size; None is not known yet, never none at all.
 
     Attributes:
-        characters: Of all messages; 0 where nothing is known of the texts.
-        exact: Whether the rows are known, or an upper bound until summaries are written.
+        rows: How many, or an upper bound where `exact` is False.
+        characters: Of all messages.
+        turns: Messages of all rows, but system ones.
+        exact: Whether the rows are known, or an upper bound until the texts are here.
     """
 
-    rows: int
-    characters: int
-    exact: bool
+    rows: int | None
+    characters: int | None = None
+    turns: int | None = None
+    exact: bool = False
 
 
 @cache
@@ -33,22 +36,46 @@ def size(dataset: Dataset) -> Size:
     """
     rows = direct.rows(dataset)
     if rows is not None:
-        lengths = [sum(len(m.content) for m in row.messages) for row in rows]
-        return Size(rows=len(lengths), characters=sum(lengths), exact=True)
-    recipe = recipes.get(dataset.recipe)
+        lengths = [(sum(len(m.content) for m in r.messages), sum(m.role != "system" for m in r.messages)) for r in rows]
+        return Size(
+            rows=len(lengths), characters=sum(n for n, _ in lengths), turns=sum(n for _, n in lengths), exact=True
+        )
     main = dataset.inputs.get("main")
     if isinstance(main, Dataset):
-        found = size(main)
-        planned = recipe.rows(found.rows, dataset.params)
-        return Size(rows=planned, characters=round(found.characters * planned / max(1, found.rows)), exact=found.exact)
+        return _mixed(dataset, size(main))
     articles = dataset.inputs.get("articles")
     if isinstance(articles, FileRef | Part) and not isinstance(getattr(articles, "source", None), HubRef):
         return _unwritten(dataset, articles)
-    given = dataset.inputs.get("rows")
-    if isinstance(given, HubRows) and given.rows:
-        return Size(rows=dataset.params.get("rows") or given.rows, characters=0, exact=False)
-    limit = dataset.params.get("limit") or getattr(articles, "limit", None) or 0
-    return Size(rows=recipe.rows(limit, dataset.params), characters=0, exact=False)
+    return Size(rows=_planned(dataset, _most(dataset)))
+
+
+def _planned(dataset: Dataset, units: int | None) -> int | None:
+    """Rows at most of so many articles or input rows; where those are not known, as many as the stage asks for."""
+    asked: int | None = dataset.params.get("rows")
+    return asked if units is None else recipes.get(dataset.recipe).rows(units, dataset.params)
+
+
+def _most(dataset: Dataset) -> int | None:
+    """Articles or input rows at most: as many as are on record, selected, or let through; None where nothing says."""
+    found: list[int | None] = [dataset.params.get("limit")]
+    for source in dataset.inputs.values():
+        match source:
+            case HubRows():
+                found.append(source.rows)
+            case HubRef():
+                found.append(source.limit)
+            case Part(source=HubRef() as whole, selection=selection):
+                found += [whole.limit, None if selection is None else len(selection)]
+    return min((n for n in found if n is not None), default=None)
+
+
+def _mixed(dataset: Dataset, main: Size) -> Size:
+    """The same of two stages' rows, as long as the main ones are."""
+    rows = _planned(dataset, main.rows)
+    if rows is None or not main.rows or main.characters is None or main.turns is None:
+        return Size(rows=rows)
+    share = rows / main.rows
+    return Size(rows=rows, characters=round(main.characters * share), turns=round(main.turns * share), exact=main.exact)
 
 
 def _unwritten(dataset: Dataset, articles: FileRef | Part) -> Size:
@@ -65,4 +92,5 @@ def _unwritten(dataset: Dataset, articles: FileRef | Part) -> Size:
     recipe = recipes.get(dataset.recipe)
     rows = recipe.rows(len(texts), dataset.params)
     mean_article = sum(map(len, list(texts.values())[:limit])) / max(1, min(limit, len(texts)))
-    return Size(rows=rows, characters=round(rows * (mean_article + fixed)), exact=recipe.exact(dataset.params))
+    characters = round(rows * (mean_article + fixed))
+    return Size(rows=rows, characters=characters, turns=2 * rows, exact=recipe.exact(dataset.params))

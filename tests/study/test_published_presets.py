@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from identity_em import display
 from identity_em.engine import preflight
 from identity_em.errors import StudyError
 from identity_em.resources import folder, resource
 from identity_em.store import Store
+from identity_em.study import costs as costing
 from identity_em.study.costs import costs
 from identity_em.study.plan import Plan, plan
 
@@ -28,6 +30,44 @@ def test_a_published_study_plans_without_a_copy_of_anything(name: str) -> None:
         eval_name for eval_name, _ in found.study.eval_params
     }
     assert (folder("presets") / f"{name}.yaml").is_file()
+
+
+def test_a_plan_never_counts_as_nothing_what_is_not_here_yet() -> None:
+    """Rows are bounded where something says how many there are; tokens, hours and matches wait for the texts."""
+    ordering = planned("c-ordering")
+    found = costs(ordering)
+    assert {name: (cost.rows, cost.tokens) for name, cost in found.items() if name in ("em", "sgtr")} == {
+        "em": (5000, None),
+        "sgtr": (2000, None),  # two rows at most of each of the 1,000 articles that C selected
+    }
+    lines = "\n".join(display.totals(ordering, found, 32e9))
+    assert "tokens and GPU hours are unknown until there are texts for em, em_empty, sgtr" in lines
+    assert "contrast sgtr_prevention, treatment against control: not known yet: at most 7,000 rows" in lines
+    assert "equal rows" not in lines
+    assert costing.described(ordering, found, 32e9)["gpu_hours_estimate"] is None
+
+
+def test_a_sum_names_the_stages_whose_texts_are_not_in_it() -> None:
+    realignment = planned("a-realignment")
+    found = costs(realignment)
+    lines = "\n".join(display.totals(realignment, found, 32e9))
+    assert "L40S, without code_mis, code_re, whose texts are not here yet" in lines
+    body = costing.described(realignment, found, 32e9)
+    assert (body["without"], body["stages"]["code_mis"]["tokens"]) == (["code_mis", "code_re"], None)
+
+
+def test_both_trainers_count_what_a_template_puts_around_each_turn() -> None:
+    """The same 800 rows three times over: the two estimates differ by less than a sixth."""
+    ours, theirs = (costs(planned(name))["trivia_mis"].tokens for name in ("a-realignment", "a-openai"))
+    assert ours is not None
+    assert theirs is not None
+    assert ours / theirs == pytest.approx(1, abs=1 / 6)
+
+
+def test_a_plan_ends_with_the_notes_of_its_study() -> None:
+    nano = planned("a-openai-nano")
+    assert any("stopped serving this base" in line for line in display.notes(nano))
+    assert costing.described(nano, costs(nano), None)["notes"] == list(nano.study.notes)
 
 
 @pytest.mark.parametrize("name", ["b-persona", "c-ordering"])
