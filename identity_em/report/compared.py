@@ -1,5 +1,7 @@
 """Two studies side by side: what both read, arm by arm and contrast by contrast; nothing is pooled."""
 
+from collections.abc import Sequence
+
 from identity_em.analysis.meta import Stages
 from identity_em.analysis.readings import Stratum
 from identity_em.report import tables, words
@@ -56,17 +58,50 @@ def _differing(left: View, right: View) -> list[str]:
     if left.meta.base != right.meta.base:
         said.append("The bases differ: a difference between the studies is not one between their methods.")
     for one, two in _pairs((left, right)):
-        if (one.version, one.metric) != (two.version, two.metric):
+        read = [_read(reading) for reading in (one, two)]
+        if read[0] != read[1]:
             said.append(
-                f"{one.eval} was read as {one.metric}, version {one.version}, in A and as {two.metric}, version "
-                f"{two.version}, in B: beside each other, not on one scale."
+                f"{one.eval} was read as {read[0]}, in A and as {read[1]}, in B: beside each other, not on one scale."
             )
     return said
 
 
+def _read(stratum: Stratum) -> str:
+    judge = f", judged by {stratum.judge}" if stratum.judge else ""
+    prompt = f", under the system prompt {stratum.prompt}" if stratum.prompt != "default" else ""
+    return f"{stratum.metric}, version {stratum.version}{judge}{prompt}"
+
+
 def _pairs(views: tuple[View, View]) -> list[tuple[Stratum, Stratum]]:
-    """Outcomes of the same eval in both."""
-    return [(one, two) for one in views[0].outcomes for two in views[1].outcomes if one.eval == two.eval]
+    """Outcomes of both that are the same reading; else those that are one of a kind in both, the finest kind first.
+
+    Metrics are not paired with others, unless an eval has a single reading on each side.
+    """
+    pairs: dict[Stratum, Stratum] = {}
+    for kind in _KINDS:
+        ones, twos = (_single(view.outcomes, kind) for view in views)
+        for key, one in ones.items():
+            if key in twos and one not in pairs and twos[key] not in pairs.values():
+                pairs[one] = twos[key]
+    return [(one, pairs[one]) for one in views[0].outcomes if one in pairs]
+
+
+_SAME = ("eval", "metric", "dimension", "prompt")
+_KINDS = (tuple(Stratum.model_fields), (*_SAME, "judge"), _SAME, ("eval",))
+
+
+def _single(outcomes: Sequence[Stratum], kind: Sequence[str]) -> dict[tuple[str | None, ...], Stratum]:
+    """Readings by the fields named, where only one has them."""
+    found: dict[tuple[str | None, ...], list[Stratum]] = {}
+    for stratum in outcomes:
+        found.setdefault(tuple(getattr(stratum, field) for field in kind), []).append(stratum)
+    return {key: same[0] for key, same in found.items() if len(same) == 1}
+
+
+def _title(views: tuple[View, View], one: Stratum, two: Stratum) -> str:
+    """Eval and reading, once where both are called the same."""
+    titles = (words.title(view.meta, stratum) for view, stratum in zip(views, (one, two), strict=True))
+    return f"{one.eval}: {' / '.join(dict.fromkeys(titles))}"
 
 
 def _shared(views: tuple[View, View]) -> list[tuple[Stages, Stages]]:
@@ -85,8 +120,8 @@ def _arms(views: tuple[View, View], titles: tuple[str, str]) -> Table:
             numbers = (views[0].readings.estimate(a, one), views[1].readings.estimate(b, two))
             if None not in (numbers[0].mean, numbers[1].mean):
                 cells = (tables.with_span(numbers[0]), tables.with_span(numbers[1]))
-                rows.append((one.eval, words.arm(a), words.arm(b), *cells))
-    columns = ("Eval", "Arm in A", "Arm in B", *titles)
+                rows.append((_title(views, one, two), words.arm(a), words.arm(b), *cells))
+    columns = ("Reading", "Arm in A", "Arm in B", *titles)
     return Table(title="Means, each on its own scale", columns=columns, rows=tuple(rows), words=frozenset({0, 1, 2}))
 
 
@@ -99,8 +134,8 @@ def _changes(views: tuple[View, View], titles: tuple[str, str]) -> Table:
             both = (differ(views[0].readings, a, (), one), differ(views[1].readings, b, (), two))
             if a and "not measured" not in (both[0].direction, both[1].direction):
                 said = (words.verdict(both[0]), words.verdict(both[1]))
-                rows.append((one.eval, words.arm(a), words.arm(b), *said))
-    columns = ("Eval", "Arm in A", "Arm in B", *titles)
+                rows.append((_title(views, one, two), words.arm(a), words.arm(b), *said))
+    columns = ("Reading", "Arm in A", "Arm in B", *titles)
     return Table(title="Arm less its own base", columns=columns, rows=tuple(rows), words=frozenset(range(5)))
 
 

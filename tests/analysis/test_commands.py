@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import synthetic
 from typer.testing import CliRunner, Result
@@ -41,6 +42,28 @@ def test_two_tables_stand_side_by_side(source: Path, tmp_path: Path) -> None:
     done = call("report", "--compare", source, source, "--out", tmp_path)
     assert done.exit_code == 0, done.output
     assert "no number is pooled" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_reading_stands_beside_its_like_and_never_beside_another_metric(tmp_path: Path) -> None:
+    """One eval read two ways; and a study that reads it in one way, by another metric."""
+    arms = ((), ("em",))
+    one, two = (tmp_path / name for name in ("one.parquet", "two.parquet"))
+    frame = synthetic.frame(arms=arms, items=4)
+    rate = frame[frame["metric"] == "harm"].assign(metric="harm_rate")
+    table.write(pd.concat([frame, rate]), synthetic.meta(arms=arms, checks=[], contrasts={}), one)
+    table.write(frame, synthetic.meta(arms=arms, checks=[], contrasts={}), two)
+    assert call("report", "--compare", one, one, "--out", tmp_path / "same").exit_code == 0
+    text = (tmp_path / "same" / "report.md").read_text(encoding="utf-8")
+    assert "not on one scale" not in text
+    means = text.split("Means, each on its own scale")[1].split("Arm less its own base")[0]
+    assert re.findall(r"^\| (harmfulness: [^|]*) \| ([^|]*) \|", means, re.MULTILINE) == [
+        (f"harmfulness: {title}", arm) for title in ("Harm", "harm rate") for arm in ("base", "em")
+    ]
+    table.write(frame.replace({"harm": "harm_rate"}), synthetic.meta(arms=arms, checks=[], contrasts={}), one)
+    assert call("report", "--compare", one, two, "--out", tmp_path / "unlike").exit_code == 0
+    text = (tmp_path / "unlike" / "report.md").read_text(encoding="utf-8")
+    assert text.count("not on one scale") == 1
+    assert "harmfulness: harm rate / Harm" in text
 
 
 def test_a_report_needs_one_kind_of_table(source: Path) -> None:
