@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from identity_em import cli_hub, cli_logs, cli_models, cli_probes, cli_setup, cli_store, cli_tables, store_state
+from identity_em import cli_hub, cli_logs, cli_models, cli_probes, cli_setup, cli_store, cli_tables, places, store_state
 from identity_em.errors import IdentityEmError
 
 if TYPE_CHECKING:
@@ -92,13 +92,13 @@ def run(
     from identity_em.engine.means import Hosts, Means
 
     planned = _plan(study, served=served is not None)
+    folder = places.output(out or Path("results") / planned.study.name)
     means = Means(served=served, budget=budget, retry=retry)
     hosts = Hosts(workers=workers, address=address if where is Where.ray else None)
     started = time.monotonic()
     console = None if quiet or as_json else Console(stderr=True)
     try:
         with display.progress(planned, console) as tell:
-            folder = out or Path("results") / planned.study.name
             done = engine.run_study(planned, store, folder, tell, means=means, hosts=hosts)
     except KeyboardInterrupt:
         _fail("stopped; what is finished is kept, and the same command goes on from there")
@@ -167,7 +167,7 @@ def build(
     from identity_em.interventions import folder
 
     facts = folder.by_hand(
-        recipe, articles=articles, self_=own, other=other, out=out, wording=wording, mode=mode,
+        recipe, articles=articles, self_=own, other=other, out=places.output(out), wording=wording, mode=mode,
         system_prompt=system_prompt, data_seed=data_seed, limit=limit,
     )  # fmt: skip
     _out().print(f"{facts.rows:,} rows in {out / 'rows.jsonl'}; see {out / 'card.md'}", highlight=False)

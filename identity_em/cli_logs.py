@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from identity_em import places
 from identity_em.cli_store import StoreOption
 from identity_em.errors import InputError
 
@@ -51,6 +52,6 @@ def _export(study: str, out: Path | None, store: Path) -> Path:
     from identity_em.study import plan as planning
 
     planned = planning.plan(planning.find(study))
-    folder = out or Path("results") / planned.study.name / "logs"
+    folder = places.output(out or Path("results") / planned.study.name / "logs")
     logs.export(planned, Store(store), folder)
     return folder

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from identity_em import places
 from identity_em.cli_store import StoreOption
 
 
@@ -28,7 +29,7 @@ def probe_activations(
     from identity_em.study import plan as planning
 
     planned = planning.plan(planning.find(study))
-    folder = out or Path("results") / planned.study.name
+    folder = places.output(out or Path("results") / planned.study.name)
     for found in probing.probe(planned, Store(store), folder):
         best, name = found.best, " -> ".join(found.arm) or "base"
         typer.echo(

@@ -27,7 +27,7 @@ StudyArgument = Annotated[str, typer.Argument(help="A study file (YAML), or the 
 StoreOption = Annotated[
     Path,
     typer.Option(
-        envvar="IDENTITY_EM_STORE", parser=places.folder, metavar="FOLDER|URL",
+        envvar="IDENTITY_EM_STORE", parser=str, callback=places.folder, metavar="FOLDER|URL",
         help="Where artefacts are kept and found: a folder, or a bucket (s3://..., gs://...).",
     ),
 ]  # fmt: skip

@@ -10,12 +10,23 @@ import typer
 from rich.console import Console
 
 from identity_em import places
+from identity_em.errors import InputError
 
 if TYPE_CHECKING:
     from identity_em.analysis.explain import Explained
 
 import_app = typer.Typer(help="Read results of others into the tidy table.", no_args_is_help=True)
-OutTable = Annotated[Path, typer.Option("--out", help="The table to write (parquet).")]
+
+
+def _table(text: str) -> Path:
+    """A table that is to be written; its folder is checked."""
+    if Path(text).is_dir():
+        raise InputError(file=text, found="a folder", wanted="a file to write (.parquet)", do="name a file")
+    places.output(Path(text).parent)
+    return Path(text)
+
+
+OutTable = Annotated[Path, typer.Option("--out", parser=_table, metavar="FILE", help="The table to write (parquet).")]
 
 
 @import_app.command("sgtr-em")
@@ -103,13 +114,12 @@ def report(
 ) -> None:
     """Write the report of a table: HTML, Markdown, LaTeX and figures. Needs no torch and no store."""
     from identity_em import report as reporting
-    from identity_em.errors import InputError
 
     if (table is None) == (compare is None):
         raise InputError(found="neither or both of --table and --compare", wanted="one of them", do="name the tables")
     if compare is not None:
-        made = reporting.compare(*compare, out or compare[0].parent / "compared")
+        made = reporting.compare(*compare, places.output(out or compare[0].parent / "compared"))
     else:
         assert table is not None  # one of the two is there
-        made = reporting.build(table, out or table.parent, cross_check=cross_check)
+        made = reporting.build(table, places.output(out or table.parent), cross_check=cross_check)
     typer.echo(str(made))

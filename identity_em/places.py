@@ -9,6 +9,7 @@ another machine is told `named(folder)`. What all machines must see (who makes w
 import hashlib
 import os
 import re
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
@@ -101,20 +102,45 @@ def folder(store: str | Path) -> Path:
     """The folder of a store that is given as a path or as a URL; a bucket's scratch is made, if it is not there.
 
     Raises:
-        InputError: A URL without a bucket.
+        InputError: A URL without a bucket, or something that is there and no folder.
     """
     text = str(store)
     if isinstance(store, Path) or not _URL.match(text):
-        return Path(store)
+        return _no_file(Path(store), "another store")
     url = urlsplit(text)
     if url.scheme == "file":
-        return Path(url.path)
+        return _no_file(Path(url.path), "another store")
     if not url.netloc:
         raise InputError(found=f"the store {text}", wanted="s3://BUCKET/PREFIX, or gs://", do="name a bucket")
     text = text.rstrip("/")
     root = _scratch() / f"{re.sub('[^a-z0-9]+', '-', url.netloc)}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
     if bucket(root) != text:
         Folder(root).write(BUCKET, f"{text}\n")
+    return root
+
+
+def output(root: Path) -> Path:
+    """A folder that a command is to write into: there, or to be made; nothing is left behind by looking.
+
+    Raises:
+        InputError: It is no folder, or nothing can be written there.
+    """
+    parent = _no_file(root, "another folder").absolute()
+    while not parent.exists():
+        parent = parent.parent
+    try:
+        with tempfile.TemporaryFile(dir=parent):
+            return root
+    except OSError as error:
+        raise InputError(
+            file=root, found=f"{parent}, where nothing can be written ({error.strerror})",
+            wanted="a folder to write to", do="name another folder",
+        ) from error  # fmt: skip
+
+
+def _no_file(root: Path, other: str) -> Path:
+    if root.exists() and not root.is_dir():
+        raise InputError(file=root, found="something that is no folder", wanted="a folder", do=f"name {other}")
     return root
 
 

@@ -1,11 +1,17 @@
 """The command line as a person meets it."""
 
+import contextlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from identity_em.cli import app
+from identity_em.errors import InputError
 
 
 def identity_em(*words: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
@@ -43,6 +49,41 @@ def test_plan_and_status_write_nothing(tmp_path: Path) -> None:
     none = {"being_made": {}, "failed": {}, "refused": {}, "blocked": {}, "runs": []}
     assert status == {"wanted": len(plan["artefacts"]), "there": 0, **none}
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("out", ["afile", "afile/deeper", "/proc/results"])
+@pytest.mark.parametrize(
+    "command",
+    ["run pocket-mini", "export-logs pocket-mini", "probe-activations pocket-mini", "report --table afile",
+     "report --compare afile afile", "build sgtr --articles afile --self afile --other afile", "import sgtr-em ."],
+)  # fmt: skip
+def test_what_cannot_be_written_is_refused_before_anything_is_made(command: str, out: str, tmp_path: Path) -> None:
+    one_line_and_nothing_made(command, "--out", f"{out}/t.parquet" if command.startswith("import") else out, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["run pocket-mini", "status pocket-mini", "serve pocket-mini --print", "audit pocket-mini", "preview pocket em",
+     "gc", "cancel pocket-mini", "push abc there", "pull there", "explain abc --table t.parquet"],
+)  # fmt: skip
+def test_a_store_that_is_a_file_is_refused_by_every_command(command: str, tmp_path: Path) -> None:
+    one_line_and_nothing_made(command, "--store", "afile", tmp_path)
+
+
+def test_the_store_that_is_not_named_is_looked_at_too(tmp_path: Path) -> None:
+    (tmp_path / "store").write_text("a note")
+    done = identity_em("status", "pocket-mini", cwd=tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert "store: found something that is no folder" in done.stderr
+
+
+def one_line_and_nothing_made(command: str, option: str, value: str, cwd: Path) -> None:
+    (cwd / "afile").write_text("a note")
+    with contextlib.chdir(cwd):
+        done = CliRunner().invoke(app, [*command.split(), option, value])
+    assert isinstance(done.exception, InputError)
+    assert re.search("found something that is no folder|where nothing can be written", str(done.exception))
+    assert [path.name for path in cwd.iterdir()] == ["afile"]
 
 
 def test_doctor_says_what_is_there_and_how_to_get_what_is_not(tmp_path: Path) -> None:
