@@ -156,7 +156,9 @@ def _connect(url: str) -> tuple[Any, str]:
         fs, path = url_to_fs(url, use_listings_cache=False)
     except ImportError as error:
         extra = _EXTRAS.get(protocol)
-        do = f"pip install 'identity-em[{extra}]'" if extra else f"install what fsspec needs for {protocol}://"
+        do = (
+            f"in the checkout: pip install -e '.[{extra}]'" if extra else f"install what fsspec needs for {protocol}://"
+        )
         raise MissingEnvironment(found=f"no package for {protocol}://", wanted="one", do=do, file=url) from error
     except ValueError as error:
         raise InputError(

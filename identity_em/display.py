@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from identity_em.engine.run import Progress
-from identity_em.study import matching, memory
+from identity_em.study import leftovers, matching, memory
 from identity_em.study.answer_costs import answers, verdicts
 from identity_em.study.artefacts import Artefact, Checkpoint
 from identity_em.study.costs import StageCost, gpu_hours, total_tokens, total_usd, without
@@ -110,8 +110,8 @@ def _number(value: float | None, form: str = ",") -> str:
 
 
 def notes(plan: Plan) -> list[str]:
-    """What the study itself says of what it plans."""
-    return [f"note: {note}" for note in plan.study.notes]
+    """What to look at before it is run, and what the study itself says of what it plans."""
+    return [*leftovers.warnings(plan), *(f"note: {note}" for note in plan.study.notes)]
 
 
 def asking(plan: Plan) -> list[str]:

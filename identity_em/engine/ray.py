@@ -33,7 +33,7 @@ try:
     from identity_em.engine import ray_nodes
 except ImportError as error:
     raise MissingEnvironment(
-        found="no Ray in this environment", wanted="Ray on every host", do="pip install 'identity-em[ray]'"
+        found="no Ray in this environment", wanted="Ray on every host", do="in the checkout: pip install -e '.[ray]'"
     ) from error
 
 # A dead worker or node is no fault of the artefact; one that kills every worker it is given is.

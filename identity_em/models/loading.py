@@ -83,7 +83,7 @@ def _quantised(base: BaseModelRef) -> dict[str, Any]:
     if find_spec("bitsandbytes") is None:
         raise MissingEnvironment(
             found="no bitsandbytes in this environment", wanted="it, to load a base in 4 bits",
-            do="pip install 'identity-em[quantised]'",
+            do="in the checkout: pip install -e '.[quantised]'",
         )  # fmt: skip
     return {
         "quantization_config": BitsAndBytesConfig(

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from identity_em.interventions import recipes
 from identity_em.records import Record
-from identity_em.study import answer_costs, memory, shapes, sizes
+from identity_em.study import answer_costs, leftovers, memory, shapes, sizes
 from identity_em.study.answer_costs import Asking
 from identity_em.study.artefacts import Checkpoint, Dataset
 from identity_em.study.plan import Plan
@@ -126,6 +126,7 @@ def described(plan: Plan, costs: Mapping[str, StageCost], size: float | None) ->
     tokens, labels = total_tokens(plan, costs), plan.labels()
     return {
         "study": plan.study.name,
+        "warnings": leftovers.warnings(plan),
         "notes": list(plan.study.notes),
         "base": plan.base.model_dump(mode="json", exclude={"path"}),
         "arms": [list(arm) for arm in plan.study.all_arms],

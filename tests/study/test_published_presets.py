@@ -15,7 +15,7 @@ from identity_em.study.plan import Plan, plan
 
 SIZES = ("a-realignment", "a-realignment-14b", "a-realignment-7b")
 HOSTED = ("a-openai", "a-openai-mini", "a-openai-nano")
-PUBLISHED = (*SIZES, *HOSTED, "b-persona", "b-consciousness", "c-ordering", "c-ordering-gpt41")
+PUBLISHED = (*SIZES, *HOSTED, "b-persona", "b-consciousness", "c-ordering", "c-ordering-gpt41", "own-model")
 
 
 def planned(name: str) -> Plan:
