@@ -189,10 +189,9 @@ class Lock:
                 probe.unlink()
 
     def _beat(self) -> None:
+        """Show that this process lives, until it gives the lock back or is seen to have lost it."""
         while not self._stop.wait(HEARTBEAT_SECONDS):
-            if self._owner().get("token") != self.token:
-                return
-            try:
+            with suppress(OSError, ValueError, LookupError, TypeError):  # what cannot be read now may be soon
+                if json.loads(self.path.read_text())["token"] != self.token:
+                    return
                 os.utime(self.path)
-            except OSError:
-                return

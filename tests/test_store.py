@@ -1,5 +1,6 @@
 """A folder in the store is whole or absent, made once, and known by its bytes."""
 
+import errno
 import json
 import os
 import subprocess
@@ -143,6 +144,46 @@ def test_a_lock_that_was_taken_over_is_not_released_by_its_former_owner(tmp_path
     path.write_text(json.dumps({"token": "another", "host": "elsewhere", "pid": 1, "start": "1"}))
     first.release()
     assert path.exists()
+
+
+def test_an_error_of_the_file_system_does_not_end_a_heartbeat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "HEARTBEAT_SECONDS", 0.02)
+    utime, errors = os.utime, [errno.ESTALE, errno.EIO]
+
+    def stumbling(path: Path) -> None:
+        if errors:
+            raise OSError(errors.pop(), "refused")
+        utime(path)
+
+    monkeypatch.setattr(os, "utime", stumbling)
+    lock = Lock(tmp_path / "store" / "k.lock")
+    assert lock.acquire()
+    assert beats(lock)
+    assert not errors
+    (tmp_path / "store").rename(tmp_path / "away")  # as a mount that is away for some beats
+    time.sleep(0.1)
+    (tmp_path / "away").rename(tmp_path / "store")
+    assert beats(lock)
+    lock.release()
+
+
+def beats(lock: Lock) -> bool:
+    """Whether a lock's heartbeat moves on."""
+    then, deadline = lock.path.stat().st_mtime_ns, time.monotonic() + 2
+    while lock.path.stat().st_mtime_ns == then and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return lock.path.stat().st_mtime_ns != then
+
+
+def test_who_has_lost_a_lock_shows_no_more_life_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "HEARTBEAT_SECONDS", 0.02)
+    lock = Lock(tmp_path / "k.lock")
+    assert lock.acquire()
+    lock.path.write_text(json.dumps({"token": "another", "host": "elsewhere", "pid": 1, "start": "1"}))
+    time.sleep(0.1)
+    os.utime(lock.path, (1, 1))
+    time.sleep(0.1)
+    assert lock.path.stat().st_mtime == 1
 
 
 def test_a_reused_process_id_is_another_process(tmp_path: Path) -> None:
