@@ -111,7 +111,7 @@ def _count(found: "Sequence[Litter]") -> None:
 
 
 def _check_collectable(store: Path, *, known: bool, delete: bool) -> None:
-    """Nothing is deleted from a store of which nothing is known.
+    """Nothing is deleted from a folder that is no store, nor from a store of which nothing is known.
 
     Args:
         known: Whether studies were named whose artefacts stay.
@@ -119,11 +119,14 @@ def _check_collectable(store: Path, *, known: bool, delete: bool) -> None:
     Raises:
         InputError: Nothing is, or there is no store.
     """
+    from identity_em import store_state
     from identity_em.engine import ledger
 
-    if not store.is_dir():
+    recorded = ledger.wanted(store) if delete else {}
+    # The sign that a store is there; one from before there was the sign is known by its studies.
+    if not store.is_dir() or (delete and not recorded and not places.at(store).exists(store_state.VERSION)):
         raise InputError(found="no store", wanted="a store", do="name one with --store", file=places.named(store))
-    if delete and not (known or ledger.wanted(store)):
+    if delete and not (known or recorded):
         raise InputError(
             found="a store in which no study is recorded", wanted="studies whose artefacts stay",
             do="name them: identity-em gc STUDY ... --delete", file=places.named(store),

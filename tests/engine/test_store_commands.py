@@ -129,10 +129,28 @@ def test_a_run_that_is_there_first_is_seen_by_gc(tmp_path: Path, mini: Plan) -> 
 
 def test_gc_of_a_store_that_knows_no_study_removes_nothing(tmp_path: Path) -> None:
     store = Store(tmp_path)
+    store.check_writable()
     store.write(OLD, fill)
     with pytest.raises(InputError, match="no study is recorded"):
         CliRunner().invoke(app, ["gc", "--store", str(tmp_path), "--delete"], catch_exceptions=False)
     assert store.has(OLD)
+
+
+def test_gc_of_a_folder_that_is_no_store_removes_nothing_whatever_study_is_named(tmp_path: Path) -> None:
+    for name in ("logs/server.log", "checkpoint/1/weights", "resume/cv.txt", "studies/notes.txt"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    before = files(tmp_path)
+    with pytest.raises(InputError, match="found no store"):
+        CliRunner().invoke(app, ["gc", "pocket-mini", "--store", str(tmp_path), "--delete"], catch_exceptions=False)
+    assert files(tmp_path) == before
+
+
+def test_gc_takes_a_store_from_before_there_was_a_sign_by_its_studies(tmp_path: Path, mini: Plan) -> None:
+    store = full(tmp_path, mini)
+    (tmp_path / "VERSION").unlink()
+    assert call("gc", "pocket-mini", "--store", str(tmp_path), "--delete").exit_code == 0
+    assert not store.has(OLD)
 
 
 def test_a_damaged_record_of_a_study_stops_gc(tmp_path: Path, mini: Plan) -> None:
