@@ -1,6 +1,6 @@
 """One maker at a time: a lock file with its owner and a heartbeat, taken over when the owner is gone.
 
-A lock is stale when its owner's process is gone (same host), or when its heartbeat stopped (another host): it is older
+A lock is stale when its owner's process is gone (same host since it booted), or when its heartbeat stopped: it is older
 than `STALE_SECONDS` by the file system's own clock, or this process has seen no beat for as long by a clock that
 cannot jump. So neither hosts that disagree about the time nor a heartbeat dated in the future make a lock immortal.
 Changes to lock files happen under one short `filelock` guard, so two waiters cannot both take a stale lock over.
@@ -52,12 +52,16 @@ def _started(pid: int) -> str | None:
 
 @cache
 def _host() -> str:
-    """This host, and on it the space of process ids: containers share the one and not the other."""
+    """This host, for people its name, which others may share; then the space of process ids, and the boot.
+
+    Containers share the host and not the space; machines that were cloned share the name and not the boot.
+    """
     try:
         space = os.readlink("/proc/self/ns/pid")
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
-        space = ""
-    return f"{socket.gethostname()} {space}".strip()
+        space = boot = ""
+    return f"{socket.gethostname()} {space} {boot}".strip()
 
 
 def maker() -> str:

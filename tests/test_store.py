@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -134,6 +135,17 @@ def test_a_lock_of_another_host_is_taken_over_only_when_its_heartbeat_stops(tmp_
     assert not Lock(path).acquire()
     old = time.time() - locks.STALE_SECONDS - 1
     os.utime(path, (old, old))
+    assert Lock(path).acquire()
+
+
+def test_a_machine_of_the_same_name_is_another_host(tmp_path: Path) -> None:
+    name, space, boot = str(locks.me("t")["host"]).split()
+    assert name == socket.gethostname()
+    path, another = tmp_path / "k.lock", boot[::-1]
+    for host in (f"{name} {space} {another}", f"{name} {space}"):  # the latter as it was written before
+        path.write_text(json.dumps({"token": "t", "host": host, "pid": 999999999, "start": "1"}))
+        assert not Lock(path).acquire()
+    path.write_text(json.dumps({"token": "t", "host": f"{name} {space} {boot}", "pid": 999999999, "start": "1"}))
     assert Lock(path).acquire()
 
 
