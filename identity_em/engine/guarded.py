@@ -10,7 +10,7 @@ from functools import cached_property
 from identity_em.engine import auditing
 from identity_em.engine.local import Done
 from identity_em.engine.run import Engine
-from identity_em.errors import DataError
+from identity_em.errors import DamagedArtefact, DataError
 from identity_em.interventions import direct
 from identity_em.store import Store
 from identity_em.study.artefacts import Artefact, Dataset
@@ -18,7 +18,7 @@ from identity_em.study.plan import Plan
 
 
 class Guarded:
-    """The engine it is given, but a dataset that holds eval items ends as failed."""
+    """The engine it is given, but a dataset that holds eval items, or cannot be read, ends as failed."""
 
     def __init__(self, engine: Engine, plan: Plan, store: Store) -> None:
         self._engine, self._plan, self._store = engine, plan, store
@@ -59,6 +59,6 @@ class Guarded:
         try:
             rows = direct.stored(self._store.open(dataset))
             auditing.refuse_rows(self._stages[dataset.key], dataset, rows, self._items)
-        except DataError as leak:
-            return replace(done, outcome="failed", error=str(leak), exit_code=leak.exit_code)
+        except (DataError, DamagedArtefact) as error:
+            return replace(done, outcome="failed", error=str(error), exit_code=error.exit_code)
         return done

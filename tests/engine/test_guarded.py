@@ -97,6 +97,26 @@ def test_a_leak_in_rows_made_during_a_run_fails_them_before_training(study: Plan
         preflight.check(study, store)
 
 
+class Damaging(Here):
+    """The same on a disk that loses the rows it was given."""
+
+    def _made(self, artefact: Artefact) -> Done:
+        done = super()._made(artefact)
+        if isinstance(artefact, Dataset):
+            next(self._workshop.store.folder(artefact).glob("rows.*")).unlink()
+        return done
+
+
+def test_a_dataset_that_cannot_be_read_fails_by_itself_and_not_the_run(study: Plan, tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    engine = Damaging(store)
+    done = run(wanted(study), store, lambda left: Guarded(engine, study, store), tell=lambda progress: None)
+    (failed,) = done.failed.values()
+    assert isinstance(failed.artefact, Dataset)
+    assert "a missing file" in failed.error
+    assert set(done.blocked) == {study.trainings[0].key}
+
+
 def test_a_study_that_says_why_may_train_on_them(study: Plan, tmp_path: Path) -> None:
     text = (tmp_path / "study.yaml").read_text()
     (tmp_path / "study.yaml").write_text(text + "allow_leak: the summaries are the subject\n")
