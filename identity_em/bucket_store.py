@@ -59,11 +59,11 @@ class BucketStore(Store):
         self._ours: set[str] = set()
         self._there = self._is_there()
 
-    def has(self, artefact: Artefact | Known) -> bool:
+    def has(self, artefact: Artefact | Known, *, anew: bool = False) -> bool:
         """Whether the bucket has the artefact."""
         if artefact.key in self._manifests:
             return True
-        if artefact.key in self._ours:
+        if anew or artefact.key in self._ours:
             return self.bucket.exists(_manifest(artefact))
         now = time.monotonic()
         at, keys = self._listed.get(artefact.kind, (-_FRESH_SECONDS, set()))

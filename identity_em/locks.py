@@ -21,6 +21,8 @@ from types import TracebackType
 
 from filelock import FileLock
 
+from identity_em import store_state
+
 HEARTBEAT_SECONDS = 5.0
 STALE_SECONDS = 45.0
 
@@ -119,6 +121,7 @@ class Lock:
         """Try once, without waiting; True where this process now owns the lock."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._guard():
+            store_state.look_again(self.path.parent)
             if self.path.exists() and not self._stale():
                 return False
             beside = self.path.with_name(f"{self.path.name}.{self.token}")

@@ -70,9 +70,13 @@ class Store:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
-    def has(self, artefact: Artefact | Known) -> bool:
-        """Whether the artefact is there (its manifest is; `open` verifies the rest)."""
-        return (self.folder(artefact) / MANIFEST).is_file()
+    def has(self, artefact: Artefact | Known, *, anew: bool = False) -> bool:
+        """Whether the artefact is there (its manifest is; `open` verifies the rest).
+
+        Args:
+            anew: Ask a network file system, not what this machine remembers of it.
+        """
+        return self._seen(artefact, anew=anew).is_file()
 
     def known(self, kind: str, beginning: str) -> list[Known]:
         """The artefacts of a kind whose keys begin so."""
@@ -91,7 +95,7 @@ class Store:
         """
         path = self.folder(artefact) / MANIFEST
         try:
-            return parsed(path.read_text(encoding="utf-8"), artefact.key)
+            return parsed(self._seen(artefact, anew=True).read_text(encoding="utf-8"), artefact.key)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise damaged(path, f"an unreadable manifest ({error})") from error
 
@@ -140,7 +144,7 @@ class Store:
             try:
                 partial.rename(final)
             except OSError:
-                if not self.has(artefact):
+                if not self.has(artefact, anew=True):
                     raise
         finally:
             shutil.rmtree(partial, ignore_errors=True)
@@ -196,6 +200,13 @@ class Store:
                 file=self.root, found=f"a store that cannot be written ({error.strerror})",
                 wanted="a writable folder", do="give another folder with --store or IDENTITY_EM_STORE",
             ) from error  # fmt: skip
+
+    def _seen(self, artefact: Artefact | Known, *, anew: bool) -> Path:
+        """The artefact's manifest; where it seems to be missing from a store that is there, looked for again."""
+        path = self.folder(artefact) / MANIFEST
+        if anew and not path.is_file() and (self.root / store_state.VERSION).is_file():
+            store_state.look_again(self.root, self.root / artefact.kind, path.parent.parent)
+        return path
 
     def _require(self, *, room: bool = False) -> None:
         """A store that was there when it was opened is there still."""

@@ -8,8 +8,9 @@ there from the empty folder that a lost mount leaves behind: nothing is written 
 import errno
 import os
 import shutil
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from identity_em.errors import InputError, StoreFailed
@@ -77,6 +78,20 @@ def require(root: Path, *, room: bool = False) -> None:
         )
     if room and shutil.disk_usage(root).free < ROOM_BYTES:
         raise failed(root, OSError(errno.ENOSPC, "full"))
+
+
+def look_again(*folders: Path) -> None:
+    """Have this machine ask a network file system anew what lies in folders, outermost first.
+
+    Linux's NFS client remembers for up to a minute that a name is not there, unless its mount says
+    `lookupcache=positive`; it asks anew when the folder has changed, and making a file there changes it. By nfs(5), not
+    run on an NFS. What cannot be written is believed as it is seen.
+    """
+    for folder in folders:
+        probe = folder / f".look-{uuid.uuid4().hex[:8]}"
+        with suppress(OSError):
+            probe.touch(exist_ok=False)
+            probe.unlink()
 
 
 def failed(root: Path, error: OSError) -> StoreFailed:

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from identity_em import locks
+from identity_em.engine.make import Workshop
+from identity_em.engine.means import Means
 from identity_em.errors import DamagedArtefact, InputError
 from identity_em.locks import Lock
 from identity_em.store import MANIFEST, Store
@@ -162,13 +164,13 @@ def test_an_error_of_the_file_system_does_not_end_a_heartbeat(tmp_path: Path, mo
     monkeypatch.setattr(locks, "HEARTBEAT_SECONDS", 0.02)
     utime, errors = os.utime, [errno.ESTALE, errno.EIO]
 
-    def stumbling(path: Path) -> None:
-        if errors:
+    def stumbling(path: Path, times: tuple[float, float] | None = None) -> None:
+        if errors and path == lock.path:
             raise OSError(errors.pop(), "refused")
-        utime(path)
+        utime(path, times)
 
-    monkeypatch.setattr(os, "utime", stumbling)
     lock = Lock(tmp_path / "store" / "k.lock")
+    monkeypatch.setattr(os, "utime", stumbling)
     assert lock.acquire()
     assert beats(lock)
     assert not errors
@@ -225,3 +227,56 @@ def test_a_dead_owners_lock_is_swept_and_a_living_ones_left(tmp_path: Path) -> N
     store.sweep()
     assert living.held()
     assert not dead.exists()
+
+
+class Client:
+    """What a machine sees of a file system when it remembers that names are not there, as an NFS client does.
+
+    It forgets so of the names in a folder once it has made a file there.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *absent: Path) -> None:
+        self.absent, self._stat, self._touch = set(absent), Path.stat, Path.touch
+        monkeypatch.setattr(Path, "stat", lambda path, **how: self.stat(path, **how))
+        monkeypatch.setattr(Path, "touch", lambda path, **how: self.touch(path, **how))
+
+    def stat(self, path: Path, **how: bool) -> os.stat_result:
+        if self.absent & {path, *path.parents}:
+            raise FileNotFoundError(errno.ENOENT, "not there", str(path))
+        return self._stat(path, **how)
+
+    def touch(self, path: Path, **how: bool) -> None:
+        self.stat(path.parent)
+        self._touch(path, **how)
+        self.absent = {one for one in self.absent if one.parent != path.parent}
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_what_another_machine_made_is_not_made_again_though_this_one_remembers_that_it_was_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, depth: int
+) -> None:
+    store = Store(tmp_path)
+    store.check_writable()
+    folder = store.write(ONE, fill)
+    client = Client(monkeypatch, [folder, *folder.parents][depth])
+    assert not store.has(ONE)
+    assert Workshop(store, Means()).make(ONE) == "reused"
+    assert client.absent == set()
+    assert not list(tmp_path.rglob(".look-*"))
+
+
+def test_a_parent_made_on_another_machine_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(tmp_path)
+    store.check_writable()
+    folder = store.write(ONE, fill)
+    Client(monkeypatch, folder.parent)
+    assert store.open(ONE) == folder
+
+
+def test_a_lock_taken_on_another_machine_is_seen_though_this_one_remembers_that_there_was_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "k.lock"
+    path.write_text(json.dumps({"token": "t", "host": "elsewhere", "pid": 1, "start": "1"}))
+    Client(monkeypatch, path)
+    assert not Lock(path).acquire()

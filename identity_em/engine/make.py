@@ -70,7 +70,7 @@ class Workshop:
         if not lock.acquire():
             return "busy"
         with lock:
-            if self.store.has(artefact):
+            if self.store.has(artefact, anew=True):
                 return "reused"
             started = time.time()
             self.store.write(artefact, lambda folder: self._facts(artefact, folder, started))
