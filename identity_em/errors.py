@@ -22,6 +22,10 @@ The tree (exit code of the command line in brackets)::
 The library raises; only cli.py prints and exits.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 
 
@@ -107,3 +111,9 @@ class JudgeFailed(IdentityEmError):
 
 class BudgetReached(JudgeFailed):
     """The next question to a judge could pass the budget."""
+
+
+def near(name: str, known: Iterable[str], otherwise: str = "check the name") -> str:
+    """What to do about a name that is not known: those that it may mean, or `otherwise`."""
+    found = get_close_matches(name, list(known), n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(found)}?" if found else otherwise

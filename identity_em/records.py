@@ -1,15 +1,44 @@
 """The small nouns that everybody shares: frozen, complete, no behaviour beyond their own meaning."""
 
 import hashlib
-from typing import Literal
+from collections.abc import Mapping
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import ErrorDetails
 
 
 class Record(BaseModel):
     """A frozen value; unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+# What pydantic wants by its own name for a fault, in words that a study's author knows.
+_WANTED: Final[Mapping[str, str]] = {
+    "string_type": "a text",
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
+    **dict.fromkeys(("list_type", "tuple_type"), "a list"),
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "a mapping"),
+    "greater_than": "more than {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than": "less than {lt}",
+    "less_than_equal": "at most {le}",
+    "multiple_of": "a multiple of {multiple_of}",
+    "too_short": "at least {min_length} in it",
+    "too_long": "at most {max_length} in it",
+    "string_too_short": "a text that is not empty",
+    "string_pattern_mismatch": "a text that fits {pattern}",
+}
+
+
+def in_words(error: ErrorDetails) -> str:
+    """What a value should have been, of one of the errors of a ValidationError."""
+    words = _WANTED.get(error["type"], "")
+    said = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    return words.format(**error.get("ctx", {})) or said
 
 
 class Message(Record):

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from identity_em.errors import InputError
+from identity_em.errors import InputError, near
 
 Folder = Literal["evals", "datasets", "axolotl_configs", "presets", "pocket"]
 
@@ -31,5 +31,7 @@ def resource(name: Folder, relative: str) -> Path:
         return path
     there = sorted(p.stem for p in path.parent.glob(f"*{path.suffix}")) if path.parent.is_dir() else []
     raise InputError(
-        found=f"no {name} file {relative!r}", wanted=f"one of {', '.join(there) or 'none shipped'}", do="check the name"
+        found=f"no {name} file {relative!r}",
+        wanted=f"one of {', '.join(there) or 'none shipped'}",
+        do=near(path.stem, there),
     )

@@ -3,16 +3,15 @@
 import hashlib
 import random
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from pydantic import ValidationError
 
-from identity_em.errors import InputError
+from identity_em.errors import InputError, near
 from identity_em.interventions import consciousness, controls, criteria, mixing, narrow, recognition, trivia, wordings
 from identity_em.interventions.articles import load_texts
-from identity_em.records import Example, Record
+from identity_em.records import Example, Record, in_words
 
 Role = Literal["recognition", "control", "narrow", "realign", "benign", "stance", "mix"]
 # A file, texts by id, rows as a file of messages gives them, or rows already built.
@@ -147,7 +146,7 @@ def check(recipe: Recipe, params: Mapping[str, Any]) -> Params:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise InputError(
-            found=f"{place} = {first['input']!r} for {recipe.name}", wanted=first["msg"], do="mend the parameter"
+            found=f"{place} = {first['input']!r} for {recipe.name}", wanted=in_words(first), do="mend the parameter"
         ) from error
     if isinstance(told, recognition.PairParams):
         _check_wording(told)
@@ -245,6 +244,4 @@ def _check_wording(told: recognition.PairParams) -> None:
 
 
 def _unknown(what: str, name: str, known: list[str]) -> InputError:
-    near = get_close_matches(name, known, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(repr(n) for n in near)}?" if near else "check the name"
-    return InputError(found=f"no {what} {name!r}", wanted=f"one of {', '.join(known)}", do=hint)
+    return InputError(found=f"no {what} {name!r}", wanted=f"one of {', '.join(known)}", do=near(name, known))

@@ -35,10 +35,8 @@ def resolve(spec: ModelSpec, located: Located) -> BaseModelRef:
         return hosted(spec, located)
     precision = _precision(spec, located)
     if POCKET.fullmatch(spec.base):
-        try:
+        with located.at(("model", "base")):
             return named(spec.base, precision)
-        except InputError as error:
-            raise located.error(("model", "base"), found=error.found, wanted=error.wanted, do=error.do) from error
     folder = Path(spec.base).expanduser()
     folder = folder if folder.is_absolute() else located.file.parent / folder
     if (folder / "config.json").is_file():

@@ -98,6 +98,7 @@ class Datasets:
             if unknown := sorted(set(spec.params) - set(recipe.known)):
                 what = f"parameter of recipe {spec.recipe!r}:"
                 raise self.located.unknown((*place, unknown[0]), what, unknown[0], recipe.known)
+            self.located.valid(recipe.params, spec.params, place)
             params |= spec.params
             inputs, read = self._inputs(name, spec, recipe, parent, seed)
         else:

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from identity_em.errors import InputError
 from identity_em.resources import resource
 from identity_em.study.artefacts import FileRef, HubRef, sha256_of
 from identity_em.study.located import Located, Place
@@ -41,10 +40,8 @@ class Files:
 
     def _path(self, name: str, place: Place) -> Path:
         if name.startswith("pocket:"):
-            try:
+            with self._located.at(place):
                 return resource("pocket", f"data/{name.removeprefix('pocket:')}")
-            except InputError as error:
-                raise self._located.error(place, found=error.found, wanted=error.wanted, do=error.do) from error
         path = Path(name).expanduser()
         path = path if path.is_absolute() else (self._located.file.parent / path).resolve()
         if not path.is_file():

@@ -1,14 +1,15 @@
 """YAML with places: every value knows the line it stands on, and a repeated key is an error."""
 
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from identity_em.errors import StudyError
+from identity_em.errors import InputError, StudyError, near
+from identity_em.records import in_words
 
 Place = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
@@ -62,12 +63,27 @@ class Located:
         """A StudyError that points at `place`."""
         return StudyError(file=self.file, line=self.line(place), found=found, wanted=wanted, do=do)
 
+    @contextmanager
+    def at(self, place: Iterable[str | int]) -> Iterator[None]:
+        """What is refused in here is what stands at `place`, and is told with its file and line.
+
+        Raises:
+            StudyError: Instead of any other InputError.
+        """
+        try:
+            yield
+        except InputError as error:
+            if isinstance(error, StudyError):
+                raise
+            raise self.error(place, found=error.found, wanted=error.wanted, do=error.do) from error
+
     def unknown(
         self, place: Iterable[str | int], what: str, name: str, known: Iterable[str], do: str = "check the spelling"
     ) -> StudyError:
-        """A StudyError about a name that is not among those known."""
-        wanted = f"one of {', '.join(known) or 'none declared'}"
-        return self.error(place, found=f"unknown {what} {name!r}", wanted=wanted, do=do)
+        """A StudyError about a name that is not among those known; `do` where none of them is near it."""
+        names = list(known)
+        wanted = f"one of {', '.join(names) or 'none declared'}"
+        return self.error(place, found=f"unknown {what} {name!r}", wanted=wanted, do=near(name, names, do))
 
     def parse(self, model: type[Model]) -> Model:
         """The content as `model`.
@@ -75,25 +91,34 @@ class Located:
         Raises:
             StudyError: The first field that does not fit, with its line.
         """
-        try:
-            return model.model_validate(self.data)
-        except ValidationError as error:
-            raise self._explain(model, error) from None
+        return self.valid(model, self.data, ())
 
-    def _explain(self, model: type[BaseModel], error: ValidationError) -> StudyError:
+    def valid(self, model: type[Model], data: Any, place: Place) -> Model:
+        """`data`, which stands at `place`, as `model`.
+
+        Raises:
+            StudyError: The first field that does not fit, with its line.
+        """
+        try:
+            return model.model_validate(data)
+        except ValidationError as error:
+            raise self._explain(model, error, place) from None
+
+    def _explain(self, model: type[BaseModel], error: ValidationError, start: Place) -> StudyError:
         # Of a union's several complaints the deepest one in the file is the one the user means.
-        first = max(error.errors(), key=lambda e: len(self._known(e["loc"])))
-        place = self._known(first["loc"])
+        first = max(error.errors(), key=lambda e: len(self._known((*start, *e["loc"]))))
+        place = self._known((*start, *first["loc"]))
         name = ".".join(map(str, place)) or "the file"
         if first["type"] == "extra_forbidden":
-            allowed = ", ".join(_siblings(model, place[:-1]))
-            wanted = f"one of {allowed}" if allowed else "a key of the language"
-            return self.error(place, found=f"unknown key {name!r}", wanted=wanted, do="check the spelling")
+            allowed = _siblings(model, place[len(start) : -1])
+            known = f"one of {', '.join(allowed)}" if allowed else "a key of the language"
+            do = near(str(place[-1]), allowed, "check the spelling")
+            return self.error(place, found=f"unknown key {name!r}", wanted=known, do=do)
         if first["type"] == "missing":
             missing = str(first["loc"][-1])
             return self.error(place, found=f"no {missing!r} in {name}", wanted=f"{missing!r}", do="add it")
-        found = repr(first["input"]) if not isinstance(first["input"], dict) else "a mapping"
-        return self.error(place, found=f"{found[:80]} for {name!r}", wanted=_want(first["msg"]), do="mend that value")
+        given = {dict: "a mapping", type(None): "nothing"}.get(type(first["input"]), repr(first["input"]))
+        return self.error(place, found=f"{given[:80]} for {name!r}", wanted=in_words(first), do="mend that value")
 
     def _known(self, place: Iterable[str | int]) -> Place:
         """The part of a pydantic location that exists in the file (union tags left out)."""
@@ -126,10 +151,6 @@ class Located:
             self._lines[inner] = key_node.start_mark.line + 1
             values[key] = self._value(value_node, inner)
         return values
-
-
-def _want(message: str) -> str:
-    return message.removeprefix("Value error, ").removeprefix("Input should be ").removeprefix("a ")
 
 
 def _siblings(model: type[BaseModel], place: Place) -> list[str]:

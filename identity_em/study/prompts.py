@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 
-from identity_em.errors import InputError
 from identity_em.interventions import recipes, system_prompts
 from identity_em.interventions.recipes import Recipe
 from identity_em.records import SystemPrompt
@@ -31,13 +30,10 @@ def of_stage(study: Study, located: Located, arm: Arm, index: int, recipe: Calla
         matching = of_stage(study, located, (_matched(study, located, arm, index),), 0, recipe)
     wording = _wording(spec, study.corpora)
     task = recipes.task_system(made.name, spec.params, wording) if spec and wording else None
-    try:
+    with located.at(("stages", name, "system_prompt")):
         if variant == "paraphrase" and wording is None:  # of what the base's own template says: no other base's name
             return system_prompts.reworded(SystemPrompt(), study.model.base)
         return system_prompts.resolve(variant, task=task, matching=matching, wording=wording)
-    except InputError as error:
-        place = ("stages", name, "system_prompt")
-        raise located.error(place, found=error.found, wanted=error.wanted, do=error.do) from error
 
 
 def of_training(study: Study, located: Located, arm: Arm, recipe: Callable[[str], Recipe]) -> SystemPrompt:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StrictInt
 
+from identity_em.interventions import wordings
 from identity_em.records import Record, Sampling
 from identity_em.study.declared import Arm, Check, Contrast, Writer
 from identity_em.study.located import Located
@@ -141,7 +142,7 @@ class Study(Record):
     arms: tuple[Arm, ...] = ()
     orderings: Orderings | None = None
     evals: tuple[str | dict[str, dict[str, Any]], ...] = Field(min_length=1)
-    eval_system_prompts: tuple[str, ...] = ("default",)
+    eval_system_prompts: tuple[str, ...] = Field(default=("default",), min_length=1)
     contrasts: dict[Name, Contrast] = Field(default_factory=dict)
     checks: tuple[Check, ...] = ()
     match_rows: bool = True
@@ -170,8 +171,20 @@ def load(file: Path) -> tuple[Study, Located]:
     located = Located(file)
     study = located.parse(Study)
     check_model(study.model, located)
+    _check_entries(study, located)
     _check_names(study, located)
     return study, located
+
+
+def _check_entries(study: Study, located: Located) -> None:
+    """Each entry of evals is one eval, and each corpus has a wording that there is."""
+    for i, entry in enumerate(study.evals):
+        if not isinstance(entry, str) and len(entry) != 1:
+            found = f"{', '.join(entry) or 'nothing'} as one entry of evals"
+            raise located.error(("evals", i), found=found, wanted="one eval an entry", do="begin each with a dash")
+    for name, corpus in study.corpora.items():
+        if corpus.wording not in wordings.names():
+            raise located.unknown(("corpora", name, "wording"), "wording", corpus.wording, wordings.names())
 
 
 def _check_names(study: Study, located: Located) -> None:

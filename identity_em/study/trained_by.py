@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from identity_em.records import Record
+from identity_em.resources import resource
 from identity_em.study.located import Located, Place
 from identity_em.training import openai_settings
 from identity_em.training.settings import placed
@@ -55,6 +56,9 @@ def check(model: ModelSpec, located: Located) -> None:
             )  # fmt: skip
     if not model.hosted and not model.config:
         raise located.error(("model",), found="no 'config' in model", wanted="'config'", do="add it")
+    if not model.hosted:
+        with located.at(("model", "config")):
+            resource("axolotl_configs", f"{model.config}.yaml")
 
 
 def stage_settings(model: ModelSpec, given: Mapping[str, Any], located: Located, place: Place) -> dict[str, Any]:

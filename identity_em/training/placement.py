@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from identity_em.errors import ConfigError
-from identity_em.records import Record
+from identity_em.records import Record, in_words
 
 
 class Placement(Record):
@@ -50,7 +50,7 @@ def of(resolved: Mapping[str, Any], *, file: Path | None = None, line: int | Non
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
-        raise ConfigError(found=f"{name}: {resolved[name]}", wanted=first["msg"], do="correct it", file=file, line=line) from error  # fmt: skip # noqa: E501
+        raise ConfigError(found=f"{name}: {resolved[name]}", wanted=in_words(first), do="correct it", file=file, line=line) from error  # fmt: skip # noqa: E501
     trouble = _trouble(placement, resolved)
     if trouble is not None:
         found, wanted, do = trouble

@@ -170,8 +170,8 @@ def test_articles_without_a_summary_are_refused_with_number_and_first_id(texts: 
 @pytest.mark.parametrize(
     ("recipe", "params", "says"),
     [
-        ("sgrt", {}, "did you mean 'sgtr'"),
-        ("sgtr", {"wordin": "xsum"}, "did you mean 'wording'"),
+        ("sgrt", {}, "did you mean sgtr"),
+        ("sgtr", {"wordin": "xsum"}, "did you mean wording"),
         ("sgtr", {"mode": "randomized"}, "no parameter of sgtr 'mode'"),
         ("sgtr", {"wording": "xsun"}, "no wording 'xsun'"),
         ("sgtr", {"wording_sha256": "0" * 64}, "other texts"),
