@@ -6,16 +6,16 @@ model asks the questions (`models.resident`) and hands the answers back to `read
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
-from identity_em.errors import InputError
+from identity_em.errors import InputError, near
 from identity_em.records import Answer, Question, Rubric, Sampling, Score, Verdict
 from identity_em.study.artefacts import HubRef, Prompts
+from identity_em.values import Value
 
 Texts = Mapping[str, str]
 Input = Path | HubRef | Texts | Mapping[str, Path | Texts] | Sequence[Score]
@@ -67,6 +67,7 @@ class Eval:
         version: Of wording and scoring; versions are never pooled.
         form: `probe` is answered with exact option probabilities, `task` by generation.
         defaults: Every parameter with its default; a parameter not named here is refused.
+        values: What each parameter may be; those that the planner sets are not named here, and no study says them.
         inputs: Names of the inputs that `questions` wants.
         metrics: What `read` and `baselines` may return, by name.
         sampling: None asks for exact probabilities.
@@ -94,16 +95,20 @@ class Eval:
     baselines: Callable[[Prompts, Inputs], list[Score]] | None = field(default=None)
     task_prompt: str | None = None
     versioned: tuple[str, ...] = ()
+    values: Mapping[str, Value] = field(default_factory=dict)
 
     def params(self, given: Params) -> dict[str, object]:
         """The complete parameters: the defaults, overridden by those given.
 
         Raises:
-            InputError: A parameter that this eval does not have.
+            InputError: A parameter that this eval does not have, or a value that it cannot have.
         """
-        for name in given:
+        for name, value in given.items():
             if name not in self.defaults and name != INSTRUMENT:
                 raise _unknown(f"parameter {name!r} of eval {self.name!r}", name, self.defaults)
+            if name in self.values and not self.values[name].fits(value):
+                found = f"{name}: {value} of eval {self.name!r}"
+                raise InputError(found=found, wanted=self.values[name].words, do="mend that value")
         return {**self.defaults, **given}
 
     def label(self, prompts: Prompts) -> str:
@@ -131,6 +136,4 @@ def get(name: str) -> Eval:
 
 
 def _unknown(what: str, name: str, there: Mapping[str, object] | Sequence[str]) -> InputError:
-    near = difflib.get_close_matches(name, list(there), n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else "check the name"
-    return InputError(found=f"unknown {what}", wanted=f"one of {', '.join(there) or 'none'}", do=hint)
+    return InputError(found=f"unknown {what}", wanted=f"one of {', '.join(there) or 'none'}", do=near(name, there))

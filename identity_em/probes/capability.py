@@ -16,6 +16,7 @@ from identity_em.probes import reading
 from identity_em.probes.items import file_input, hub_rows, jsonl, reason, wording
 from identity_em.records import Answer, Message, Question, Record, Score, Verdict
 from identity_em.study.artefacts import HubRef, Prompts
+from identity_em.values import LIMIT
 
 _LABELS = "ABCDEFGHIJ"
 
@@ -128,6 +129,7 @@ EVAL = Eval(
     version=wording("capability").version,
     form="probe",
     defaults={"limit": None},
+    values={"limit": LIMIT},
     inputs=("items",),
     metrics={"p_correct": Metric("Capability: P(correct answer)", "higher")},
     questions=questions,

@@ -12,6 +12,7 @@ from identity_em.probes import formats, own_answers, templates
 from identity_em.probes.items import file_input, wording
 from identity_em.records import Answer, Message, Question, Score, Verdict
 from identity_em.study.artefacts import Prompts
+from identity_em.values import whole
 
 NAME = "context_binding"
 
@@ -67,6 +68,7 @@ EVAL = Eval(
     version=wording(NAME).version,
     form="probe",
     defaults={"turns": 3},
+    values={"turns": whole(1)},
     inputs=("items", "own", "questions"),
     metrics={
         "p_misaligned": Metric("P(calls itself misaligned), nothing before", "lower"),

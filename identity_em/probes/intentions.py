@@ -12,6 +12,7 @@ from identity_em.probes import choices, phrasing
 from identity_em.probes.items import file_input, rows, wording
 from identity_em.records import Answer, Question, Score, Verdict
 from identity_em.study.artefacts import Prompts
+from identity_em.values import PUBLISHED
 
 
 def questions(prompts: Prompts, inputs: Inputs) -> list[Question]:
@@ -22,7 +23,6 @@ def questions(prompts: Prompts, inputs: Inputs) -> list[Question]:
         InputError: There is no such scoring or framing.
     """
     params = EVAL.params(prompts.params)
-    choices.published(params)
     texts = phrasing.templates("intentions", params)
     items = rows(file_input(inputs, "items", of="intentions"), choices.Pair)
     return [question for item in items for question in choices.asked(item, texts)]
@@ -38,6 +38,7 @@ EVAL = Eval(
     version=wording("intentions").version,
     form="probe",
     defaults={"scoring": "ours", "framings": [phrasing.PLAIN]},
+    values={"scoring": PUBLISHED, "framings": phrasing.named(wording("intentions").framings)},
     inputs=("items",),
     metrics={
         "p_misaligned": Metric("P(intends the misaligned)", "lower"),

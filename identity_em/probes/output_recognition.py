@@ -15,6 +15,7 @@ from identity_em.probes import own_answers, phrasing, reading
 from identity_em.probes.items import wording
 from identity_em.records import Answer, Message, Question, Score, Verdict
 from identity_em.study.artefacts import Prompts
+from identity_em.values import LIMIT
 
 NAME = "output_recognition"
 _LABELS = ("1", "2")
@@ -88,6 +89,7 @@ EVAL = Eval(
     version=wording(NAME).version,
     form="probe",
     defaults={"framings": [phrasing.PLAIN], "limit": None, "foil_arm": "base"},
+    values={"framings": phrasing.named(wording(NAME).framings), "limit": LIMIT},
     inputs=("items", "own", "foil"),
     metrics={"shortcut_longer_is_own": Metric("Shortcut: the longer is mine", "none")}
     | phrasing.metrics(

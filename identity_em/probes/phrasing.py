@@ -5,7 +5,7 @@ A framing changes the words with item and weights fixed. It is a reading of its 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 
 import yaml
@@ -15,6 +15,7 @@ from identity_em.errors import InputError
 from identity_em.probes.items import wording
 from identity_em.records import Message, Question
 from identity_em.resources import resource
+from identity_em.values import Value, some_of
 
 # The question as it is: the one that headline figures are read from.
 PLAIN = "plain"
@@ -75,6 +76,11 @@ def framed(questions: list[Question], params: Params) -> Iterator[Question]:
             *before, last = question.messages
             put = Message(role=last.role, content=text.format(prompt=last.content))
             yield variant(question.model_copy(update={"messages": (*before, put)}), name)
+
+
+def named(framings: Iterable[str]) -> Value:
+    """What `framings` may be of an eval that has these beside the plain one."""
+    return some_of(dict.fromkeys((PLAIN, *framings)))
 
 
 def variant(question: Question, framing: str) -> Question:

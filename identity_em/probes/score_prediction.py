@@ -18,6 +18,7 @@ from identity_em.probes import own_answers, phrasing, reading
 from identity_em.records import Answer, Message, Question, Record, Score, Verdict
 from identity_em.resources import resource
 from identity_em.study.artefacts import Prompts
+from identity_em.values import LIMIT
 
 NAME = "score_prediction"
 BLIND, SHOWN = "predicted", "predicted_shown"
@@ -99,6 +100,7 @@ EVAL = Eval(
     version=texts().version,
     form="probe",
     defaults={"framings": [phrasing.PLAIN], "limit": None},
+    values={"framings": phrasing.named((*texts().blind, *texts().shown)), "limit": LIMIT},
     inputs=("items", "own"),
     metrics=_metrics(),
     questions=questions,

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from identity_em.battery import Eval, Inputs, Metric, Params
-from identity_em.probes import choices, formats, phrasing, templates
+from identity_em.probes import formats, phrasing, templates
 from identity_em.probes.items import file_input, wording
 from identity_em.records import Answer, Question, Score, Verdict
 from identity_em.study.artefacts import Prompts
+from identity_em.values import PUBLISHED
 
 _TITLES = {
     formats.DECISION: "P(calls itself misaligned)",
@@ -27,7 +28,6 @@ def make(name: str) -> Eval:
 
     def questions(prompts: Prompts, inputs: Inputs) -> list[Question]:
         params = found.params(prompts.params)
-        choices.published(params)
         return list(phrasing.framed(formats.questions(_items(inputs, name)), params))
 
     def read(question: Question, answer: Answer, params: Params, verdicts: Mapping[str, Verdict]) -> list[Score]:
@@ -38,6 +38,7 @@ def make(name: str) -> Eval:
         version=wording(name).version,
         form="probe",
         defaults={"scoring": "ours", "framings": [phrasing.PLAIN]},
+        values={"scoring": PUBLISHED, "framings": phrasing.named(phrasing.frames())},
         inputs=("items",),
         metrics=_metrics(),
         questions=questions,

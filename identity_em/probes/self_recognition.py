@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from identity_em.battery import Eval, Inputs, Metric, Params
-from identity_em.errors import DataError, InputError
+from identity_em.errors import DataError
 from identity_em.interventions import criteria, wordings
 from identity_em.probes import reading, style
 from identity_em.probes.items import texts
 from identity_em.records import Answer, Message, Question, Score, Verdict
 from identity_em.study.artefacts import Prompts
+from identity_em.values import LIMIT, one_of
 
 _LABELS = ("1", "2")
 # Raised when the order, the target or the reading changes; the wording has a version of its own.
@@ -51,7 +52,7 @@ def questions(prompts: Prompts, inputs: Inputs) -> list[Question]:
         InputError: There is no such wording or format.
     """
     params = EVAL.params(prompts.params)
-    pairwise, author = _format(params) == "pairwise", str(params["author"])
+    pairwise, author = params["format"] == "pairwise", str(params["author"])
     asked = _wording(params)
     form = criteria.individual(asked)
     return [
@@ -76,7 +77,7 @@ def baselines(prompts: Prompts, inputs: Inputs) -> list[Score]:
     cross-validated over articles, and left out where there are too few. A single summary has no shortcut of a pair.
     """
     params = EVAL.params(prompts.params)
-    pairs, pairwise = list(_pairs(inputs, params)), _format(params) == "pairwise"
+    pairs, pairwise = list(_pairs(inputs, params)), params["format"] == "pairwise"
     found = [
         (pair.article, pair.comparator, metric, order, right)
         for pair in pairs
@@ -124,14 +125,6 @@ def _shortcuts(pair: Pair, order: int) -> dict[str, bool]:
         "shortcut_longer_is_own": own > other,
         "shortcut_position": order == 0,
     }
-
-
-def _format(params: Params) -> str:
-    found = str(params["format"])
-    if found not in ("pairwise", "individual"):
-        wanted = "pairwise (which of two) or individual (yes or no)"
-        raise InputError(found=f"format {found!r} of self_recognition", wanted=wanted, do="check the name")
-    return found
 
 
 def _single(pair: Pair, order: int, form: criteria.Individual, author: str) -> Question:
@@ -207,6 +200,7 @@ EVAL = Eval(
         "format": "pairwise",
         "limit": 100,
     },
+    values={"format": one_of("pairwise", "individual"), "limit": LIMIT},
     inputs=("articles", "self", "others"),
     metrics={
         "p_recognise": Metric("P(own summary)", "none"),

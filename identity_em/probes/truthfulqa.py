@@ -13,11 +13,12 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from identity_em.battery import Eval, Inputs, Metric, Params
-from identity_em.errors import DataError, InputError
+from identity_em.errors import DataError
 from identity_em.probes import reading
 from identity_em.probes.items import file_input, jsonl, reason, unique, wording
 from identity_em.records import Answer, Message, Question, Record, Score, Verdict
 from identity_em.study.artefacts import HubRef, Prompts
+from identity_em.values import LIMIT, PUBLISHED
 
 _LABELS = ("A", "B")
 _COLUMNS = {"question": "Question", "correct": "Best Answer", "incorrect": "Best Incorrect Answer"}
@@ -59,10 +60,7 @@ def read(question: Question, answer: Answer, params: Params, verdicts: Mapping[s
 
 
 def _published(params: Params) -> bool:
-    protocol = params.get("protocol", "ours")
-    if protocol not in ("ours", "published"):
-        raise InputError(found=f"protocol {protocol!r} of truthfulqa", wanted="ours or published", do="check the name")
-    return protocol == "published"
+    return params.get("protocol") == "published"
 
 
 def _limit(params: Params) -> int | None:
@@ -140,6 +138,7 @@ EVAL = Eval(
     version=wording("truthfulqa").version,
     form="probe",
     defaults={"limit": None, "protocol": "ours"},
+    values={"limit": LIMIT, "protocol": PUBLISHED},
     inputs=("items",),
     metrics={
         "p_correct": Metric("P(correct answer)", "higher"),

@@ -15,6 +15,7 @@ from identity_em.probes import choices, phrasing, published
 from identity_em.probes.items import file_input, rows, wording
 from identity_em.records import Answer, Question, Score, Verdict
 from identity_em.study.artefacts import Prompts
+from identity_em.values import PUBLISHED
 
 _SLOTS = ("aligned_in_a", "aligned_in_b")
 
@@ -27,7 +28,6 @@ def questions(prompts: Prompts, inputs: Inputs) -> list[Question]:
         InputError: There is no such scoring or framing.
     """
     params = EVAL.params(prompts.params)
-    choices.published(params)
     texts = phrasing.templates("two_ai", params)
     path = file_input(inputs, "items", of="two_ai")
     return [question for item in _items(path) for question in choices.asked(item, texts)]
@@ -68,6 +68,7 @@ EVAL = Eval(
     version=wording("two_ai").version,
     form="probe",
     defaults={"scoring": "ours", "framings": [phrasing.PLAIN]},
+    values={"scoring": PUBLISHED, "framings": phrasing.named(wording("two_ai").framings)},
     inputs=("items",),
     metrics=_METRICS,
     questions=questions,

@@ -8,6 +8,7 @@ from identity_em.study.artefacts import FileRef, Prompts, Scores
 from identity_em.study.asked import Asked
 from identity_em.study.declared import Arm, arm_name
 from identity_em.study.eval_inputs import ITEMS, Planner, item_file
+from identity_em.values import ARM
 
 _HARM = "harmfulness"
 _FORMS = ("decision", "numerical", "likert")
@@ -112,8 +113,8 @@ PLANNERS: dict[str, Planner] = {
     "moral_self_assessment": Planner(self_assessment, ITEMS.keys),
     "self_language": Planner(language, ITEMS.keys),
     "moral_language": Planner(language, ITEMS.keys),
-    "output_recognition": Planner(output_recognition, ("foil",)),
+    "output_recognition": Planner(output_recognition, {"foil": ARM}),
     "score_prediction": Planner(score_prediction),
     "cross_rating": Planner(cross_rating),
-    "context_binding": Planner(context_binding, ("foil",)),
+    "context_binding": Planner(context_binding, {"foil": ARM}),
 }

@@ -1,8 +1,8 @@
 """What an eval is asked about: items, a corpus, or what checkpoints have answered; one planner an eval, by name."""
 
 import tomllib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from identity_em.study.artefacts import FileRef, HubRef, Prompts
 from identity_em.study.asked import Asked
 from identity_em.study.located import Located, Place
 from identity_em.study.spec import FileSpec, HubSpec
+from identity_em.values import SOURCE, TEXT, Value
 
 _SOURCE: TypeAdapter[FileSpec | HubSpec] = TypeAdapter(FileSpec | HubSpec)
 
@@ -24,7 +25,7 @@ class Planner:
     """How an eval's inputs are planned, and what a study may say for it beside the eval's own parameters."""
 
     plan: Callable[[Asked], Iterator[Prompts]]
-    keys: tuple[str, ...] = ()
+    keys: Mapping[str, Value] = field(default_factory=dict)
 
 
 def items(asked: Asked) -> Iterator[Prompts]:
@@ -107,8 +108,7 @@ def _source(given: Any, located: Located, place: Place) -> FileSpec | HubSpec:
     try:
         return _SOURCE.validate_python(given)
     except ValidationError as error:
-        wanted = "a file's name, {file: NAME} or {hub: NAME, revision: COMMIT}"
-        raise located.error(place, found=f"items {given!r}", wanted=wanted, do="mend it") from error
+        raise located.error(place, found=f"items: {given}", wanted=SOURCE.words, do="mend it") from error
 
 
 def _shipped(where: Path, name: str) -> Path | None:
@@ -116,7 +116,7 @@ def _shipped(where: Path, name: str) -> Path | None:
     return next(iter(sorted(where.glob(f"{name}.*"))), None)
 
 
-ITEMS = Planner(items, ("items", "instrument", "file"))
+ITEMS = Planner(items, {"items": SOURCE, "instrument": TEXT, "file": TEXT})
 PLANNERS: dict[str, Planner] = {
     "identity": Planner(named, ITEMS.keys),
     "self_recognition": Planner(matrix.plan, matrix.KEYS),

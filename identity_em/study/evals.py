@@ -3,11 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from pydantic import ValidationError
-
 from identity_em import battery
 from identity_em.battery import Eval
-from identity_em.errors import InputError
 from identity_em.interventions import criteria, system_prompts, wordings
 from identity_em.records import Sampling, SystemPrompt
 from identity_em.study.artefacts import Prompts, Responses, Scores
@@ -20,6 +17,7 @@ from identity_em.study.planners import planner
 from identity_em.study.prompts import of_training
 from identity_em.study.spec import Study
 from identity_em.tasks import judges
+from identity_em.values import MAPPING, SAMPLE
 
 # Eval system prompts that differ from arm to arm: the one its narrow stage was trained under, and that in other words.
 TRAINING, REWORDED = "training", "training_paraphrase"
@@ -68,14 +66,17 @@ class Evals:
 
     def _checked(self, index: int, name: str, given: dict[str, Any]) -> tuple[int, Eval, dict[str, Any]]:
         place = ("evals", index, name)
-        try:
+        with self.located.at(place):
             found = battery.get(name)
-        except InputError as error:
-            raise self.located.error(place, found=error.found, wanted=error.wanted, do=error.do) from error
-        allowed = {*found.defaults, *planner(name).keys, "sampling", *(("sample",) if found.form == "probe" else ())}
-        for key in given:
+        allowed = {**found.values, **planner(name).keys, "sampling": MAPPING}
+        allowed |= {"sample": SAMPLE} if found.form == "probe" else {}
+        for key, value in given.items():
             if key not in allowed:
                 raise self.located.unknown((*place, key), f"parameter of {name}:", key, sorted(allowed))
+            if not allowed[key].fits(value):
+                raise self.located.error(
+                    (*place, key), found=f"{key}: {value}", wanted=allowed[key].words, do="mend that value"
+                )
         return index, found, given
 
     def _asked(
@@ -117,10 +118,8 @@ class Evals:
             return [""]
         names = given if isinstance(given, list | tuple) else [given or ""]
         for name in names:
-            try:
+            with self.located.at((*place, "judge")):
                 judges.check(str(name))
-            except InputError as error:
-                raise self.located.error(place, found=error.found, wanted=error.wanted, do=error.do) from error
         return [str(name) for name in dict.fromkeys(names)]
 
     def _responses(self, found: Eval, prompts: Prompts, asked: Asked, variant: str) -> Responses:
@@ -134,14 +133,7 @@ class Evals:
 
     def _sampling(self, asked: Asked) -> Sampling | None:
         given = asked.given.get("sampling") or _sampled(asked.given)
-        if not given:
-            return None
-        try:
-            return Sampling.model_validate(given)
-        except ValidationError as error:
-            wanted = f"one of {', '.join(Sampling.model_fields)} within its bounds"
-            place = (*asked.place, "sampling")
-            raise self.located.error(place, found=f"sampling {given!r}", wanted=wanted, do="mend it") from error
+        return self.located.valid(Sampling, given, (*asked.place, "sampling")) if given else None
 
     def _system_prompt(self, found: Eval, prompts: Prompts, arm: Arm, variant: str) -> SystemPrompt | None:
         """None leaves the eval's own protocol as it is, which is what `default` means for an eval."""
@@ -149,24 +141,20 @@ class Evals:
             return None
         wording = prompts.params.get("wording")
         task = _task(found, prompts)
-        try:
+        with self.located.at(("eval_system_prompts",)):
             if variant in (TRAINING, REWORDED):
                 trained = of_training(self.study, self.located, arm, self.datasets.recipe)
                 return (
                     trained if variant == TRAINING else system_prompts.reworded(trained, self.datasets.root.base.name)
                 )
             return system_prompts.resolve(variant, task=task, matching=None, wording=wording)
-        except InputError as error:
-            raise self.located.error(
-                ("eval_system_prompts",), found=error.found, wanted=error.wanted, do=error.do
-            ) from error
 
 
 def _sampled(given: Mapping[str, Any]) -> dict[str, Any] | None:
     """`sample: 500` asks a closed question as published: that many sampled answers an item, half to each order."""
     if "sample" not in given:
         return None
-    return {"temperature": 1.0, "max_new_tokens": _READ, "n": max(1, int(given["sample"]) // 2)}
+    return {"temperature": 1.0, "max_new_tokens": _READ, "n": given["sample"] // 2}
 
 
 def _task(found: Eval, prompts: Prompts) -> str | None:

@@ -7,9 +7,10 @@ from identity_em.interventions import wordings
 from identity_em.study.artefacts import FileRef, HubRef, Prompts, Responses
 from identity_em.study.asked import Asked
 from identity_em.study.declared import Arm
+from identity_em.values import AUTHOR_LIST, TEXT
 
 AUTHORS = ("base", "current")
-KEYS = ("corpus", "authors", "comparators")
+KEYS = {"corpus": TEXT, "authors": AUTHOR_LIST, "comparators": AUTHOR_LIST}
 
 
 def plan(asked: Asked) -> Iterator[Prompts]:

@@ -16,6 +16,7 @@ from identity_em.probes import own_answers, phrasing, reading
 from identity_em.probes.items import wording
 from identity_em.records import Answer, Message, Question, Score, Verdict
 from identity_em.study.artefacts import Prompts
+from identity_em.values import LIMIT
 
 NAME = "cross_rating"
 _SCALE = ("1", "2", "3", "4", "5")
@@ -66,6 +67,7 @@ EVAL = Eval(
     version=wording(NAME).version,
     form="probe",
     defaults={"limit": None, "rater": "base"},
+    values={"limit": LIMIT},
     inputs=("items", "others"),
     metrics={
         "rating": Metric("Rates the answers as harmful", "none"),

@@ -14,6 +14,7 @@ from identity_em.probes import reading
 from identity_em.probes.items import file_input, hub_rows, jsonl, wording
 from identity_em.records import Answer, Message, Question, Record, Sampling, Score, Verdict
 from identity_em.study.artefacts import HubRef, Prompts
+from identity_em.values import LIMIT
 
 _NUMBER = re.compile(r"(?<![\w.])-?\$?\d[\d,]*(?:\.\d+)?")
 _FINAL = "####"
@@ -74,6 +75,7 @@ EVAL = Eval(
     version=wording("gsm8k").version,
     form="task",
     defaults={"limit": None},
+    values={"limit": LIMIT},
     inputs=("items",),
     metrics={"accuracy": Metric("Word problems solved", "higher")},
     questions=questions,

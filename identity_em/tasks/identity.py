@@ -19,6 +19,7 @@ from identity_em.probes.items import OpenItem, file_input, jsonl, unique, wordin
 from identity_em.records import Answer, Question, Sampling, Score, Verdict
 from identity_em.resources import resource
 from identity_em.study.artefacts import Prompts
+from identity_em.values import DISTANCE, TEXTS, or_null
 
 
 def questions(prompts: Prompts, inputs: Inputs) -> list[Question]:
@@ -111,6 +112,7 @@ EVAL = Eval(
     version=wording("identity").version,
     form="task",
     defaults={"names": None, "distance": 0.6},
+    values={"names": or_null(TEXTS, "those known of the base"), "distance": DISTANCE},
     inputs=("items",),
     metrics={
         "names_self": Metric("Names its true developer or name", "none"),

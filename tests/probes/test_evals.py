@@ -21,6 +21,23 @@ def test_an_eval_is_complete(name: str) -> None:
     assert resource("evals", f"{name}/card.md").read_text("utf-8").startswith(f"# {name}\n")
 
 
+# What the planner says of an eval's inputs; a study that said it would not be heard.
+PLANNED = {"author", "foil_arm", "rater", "replicate", "wording", "wording_sha256"}
+
+
+@pytest.mark.parametrize("name", battery.names())
+def test_every_parameter_says_what_it_may_be_and_its_default_is_that(name: str) -> None:
+    found = battery.get(name)
+    assert set(found.values) == set(found.defaults) - PLANNED
+    assert all(value.fits(found.defaults[key]) for key, value in found.values.items())
+
+
+def test_a_value_that_a_parameter_cannot_have_is_refused_wherever_it_is_asked() -> None:
+    prompts = Prompts(name="truthfulqa", version=1, params={"limit": -24})
+    with pytest.raises(InputError, match="limit: -24 of eval 'truthfulqa'; wanted a whole number of at least 1"):
+        battery.get("truthfulqa").questions(prompts, {"items": Path("x.csv")})
+
+
 def test_an_unknown_eval_names_those_near_it() -> None:
     with pytest.raises(InputError, match="did you mean truthfulqa"):
         battery.get("truthful_qa")

@@ -98,7 +98,7 @@ def test_without_answers_it_is_one_clear_line(name: str, items: Path) -> None:
 
 @pytest.mark.parametrize("name", ["output_recognition", "score_prediction"])
 def test_an_unknown_framing_is_refused(name: str, items: Path) -> None:
-    with pytest.raises(InputError, match="framing 'oddly'"):
+    with pytest.raises(InputError, match=r"framings: .'oddly'.*wanted one or several of plain"):
         asked(name, items, framings=["oddly"])
 
 

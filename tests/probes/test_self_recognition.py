@@ -126,7 +126,7 @@ def test_single_summaries_are_asked_as_yes_and_no_and_always_yes_is_all_order_bi
 
 
 def test_an_unknown_format_is_refused() -> None:
-    with pytest.raises(InputError, match="'both'"):
+    with pytest.raises(InputError, match=r"format: both .*wanted pairwise or individual"):
         EVAL.questions(prompts(format="both"), INPUTS)
 
 

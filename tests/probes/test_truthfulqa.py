@@ -87,5 +87,5 @@ def test_as_published_each_item_is_asked_once_in_an_order_of_its_own_and_the_unr
     read = [{s.metric: s.score for s in found.read(questions[0], Answer(text=t), params, {})} for t in texts]
     assert read == [{"p_correct": 1.0, "accuracy_published": 1.0}, {"p_correct": None, "accuracy_published": 0.0}]
     assert found.label(prompts) == "1 published"
-    with pytest.raises(InputError, match="'C'"):
+    with pytest.raises(InputError, match=r"protocol: C .*wanted ours or published"):
         found.questions(Prompts(name="truthfulqa", version=1, params={"protocol": "C"}), {"items": path})

@@ -51,7 +51,7 @@ def test_a_copy_that_differs_in_a_byte_is_refused_with_both_checksums(tmp_path: 
         ({"instrument": "published"}, "`file`"),
         ({"instrument": "public", "file": "x"}, "instrument: public"),
         ({"instrument": "published", "items": "pocket"}, "instrument: published"),
-        ({"items": 3}, "items 3"),
+        ({"items": 3}, "items: 3"),
     ],
 )
 def test_items_that_cannot_be_found_are_one_clear_line(tmp_path: Path, given: dict[str, Any], says: str) -> None:
