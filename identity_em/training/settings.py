@@ -9,16 +9,17 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 
 from identity_em.errors import ConfigError
 from identity_em.resources import resource
-from identity_em.training import placement
+from identity_em.training import bounds, placement
 from identity_em.training.placement import Placement
 
 Precision = Literal["fp32", "bf16", "4bit"]
+Kind = Literal["config", "dataset", "number", "whole"]
 KEYS = "keys-0.19.0.json"
 TEMPLATE = "chat_template_jinja"
 OURS: Mapping[str, tuple[object, ...]] = {"overlong": ("refuse", "drop"), "system_block": (True, False)}
@@ -143,18 +144,17 @@ def precision_of(resolved: Mapping[str, object], *, file: Path | None = None, li
 
 def _merged(config: str, overrides: Mapping[str, object], file: Path | None, line: int | None) -> dict[str, Any]:
     merged = {name: value for layer in dict.fromkeys(("base", config)) for name, value in _layer(layer).items()}
-    _check(overrides, file, line)
-    return merged | dict(overrides)
+    return merged | _checked(overrides, file, line)
 
 
 @cache
-def known_keys() -> dict[Literal["config", "dataset"], frozenset[str]]:
-    """The keys that Axolotl 0.19.0 reads, at the top and in a `datasets` entry.
+def known_keys() -> dict[Kind, frozenset[str]]:
+    """The keys that Axolotl 0.19.0 reads, at the top and in a `datasets` entry; which at the top are numbers.
 
     Source: `AxolotlInputConfig.model_fields` and `SFTDataset.model_fields`, written out by axolotl_keys.py.
     """
     lists = json.loads(resource("axolotl_configs", KEYS).read_text(encoding="utf-8"))
-    return {"config": frozenset(lists["config"]), "dataset": frozenset(lists["dataset"])}
+    return {kind: frozenset(lists[kind]) for kind in get_args(Kind)}
 
 
 @cache
@@ -162,8 +162,18 @@ def _layer(name: str) -> dict[str, Any]:
     """A file of axolotl_configs, checked: read once, however many checkpoints are planned with it."""
     path = resource("axolotl_configs", f"{name}.yaml")
     layer: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    _check(layer, path, None)
-    return layer
+    return _checked(layer, path, None)
+
+
+def _checked(layer: Mapping[str, Any], file: Path | None, line: int | None) -> dict[str, Any]:
+    """The layer with its numbers read as such."""
+    _check(layer, file, line)
+    known = known_keys()
+    found = {n: bounds.read(n, v, wholes=known["whole"], numbers=known["number"]) for n, v in layer.items()}
+    for name, value in found.items():
+        if words := bounds.wanted(name, value, wholes=known["whole"], numbers=known["number"]):
+            raise ConfigError(found=f"{name}: {value}", wanted=words, do="mend the value", file=file, line=line)
+    return found
 
 
 def _check(layer: Mapping[str, object], file: Path | None, line: int | None) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from identity_em.errors import ConfigError, InputError
 from identity_em.training.settings import known_keys, precision_of, settings
@@ -67,6 +68,42 @@ def test_a_precision_that_is_not_spelled_out_is_refused(odd: dict[str, object]) 
 
 def test_precision_follows_the_settings() -> None:
     assert (precision_of(settings("pocket")), precision_of(settings("qwen2.5-32b"))) == ("fp32", "bf16")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("lora_r", "big", "a whole number of at least 1"),
+        ("lora_r", 0, "a whole number of at least 1"),
+        ("lora_r", True, "a whole number of at least 1"),
+        ("lora_alpha", 0, "a whole number of at least 1"),
+        ("micro_batch_size", -1, "a whole number of at least 1"),
+        ("gradient_accumulation_steps", 0, "a whole number of at least 1"),
+        ("sequence_len", 0, "a whole number of at least 1"),
+        ("logging_steps", None, "a whole number of at least 1"),
+        ("num_epochs", 0, "a number above 0"),
+        ("learning_rate", "fast", "a number above 0"),
+        ("learning_rate", -1e-4, "a number above 0"),
+        ("learning_rate", float("nan"), "a number above 0"),
+        ("warmup_steps", -1, "a whole number of at least 0"),
+        ("weight_decay", "lots", "a number of at least 0"),
+        ("max_grad_norm", "none", "a number, or null"),
+        ("lora_target_modules", 3, "a name, or a list"),
+    ],
+)
+def test_a_number_that_no_training_can_take_is_refused_with_its_place(name: str, value: object, wanted: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        settings("pocket", {name: value}, file=Path("study.yaml"), line=12)
+    assert f"study.yaml:12: found {name}: {value}; wanted {wanted}" in str(refused.value)
+
+
+def test_a_number_is_one_setting_however_yaml_spells_it() -> None:
+    """YAML 1.1 reads `1e-5`, which has no point, as a text."""
+    spellings = yaml.safe_load("[1e-5, 1.0e-5, 0.00001, '1e-5']")
+    assert {type(value) for value in spellings} == {str, float}
+    assert {settings("pocket", {"learning_rate": value})["learning_rate"] for value in spellings} == {1e-5}
+    assert settings("pocket", {"lora_r": "8"})["lora_r"] == 8
+    assert settings("pocket", {"weight_decay": None})["weight_decay"] is None
 
 
 def test_an_unknown_config_names_those_there_are() -> None:
