@@ -41,6 +41,15 @@ def test_a_misspelt_study_names_the_presets(tmp_path: Path) -> None:
     done = identity_em("plan", "pockett", cwd=tmp_path)
     assert done.returncode == 2
     assert "pocket-mini" in done.stderr
+    assert "did you mean pocket " in done.stderr
+
+
+def test_a_folder_is_not_taken_for_a_study(tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    for name in ("results", str(tmp_path / "results")):
+        done = identity_em("plan", name, cwd=tmp_path)
+        assert done.returncode == 2
+        assert f"found the folder '{name}'; wanted a study's file" in done.stderr
 
 
 def test_plan_and_status_write_nothing(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from identity_em.records import Record
 
@@ -57,14 +57,21 @@ class Check(Record):
     near: Arm | None = None
     margin: float | None = Field(default=None, ge=0)
 
+    @field_validator("within")
+    @classmethod
+    def _in_order(cls, within: tuple[float, float] | None) -> tuple[float, float] | None:
+        if within is not None and not within[0] <= within[1]:
+            raise ValueError("[LOW, HIGH] with LOW no higher than HIGH")
+        return within
+
     @model_validator(mode="after")
     def _one_condition(self) -> Self:
         names = ("above", "below", "between", "within", "near")
         given = [name for name in names if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError(f"a check has exactly one of {', '.join(names)}; this one has {given or 'none'}")
+            raise ValueError(f"a check with exactly one of {', '.join(names)}, not {', '.join(given) or 'none'}")
         if given == ["near"] and self.margin is None:
-            raise ValueError("a check with near needs a margin")
+            raise ValueError("a margin beside near")
         return self
 
     @property

@@ -8,9 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from identity_em.resources import resource
+from identity_em.errors import InputError
+from identity_em.resources import folder, resource
 from identity_em.study.artefacts import Artefact, BaseModelRef, Checkpoint, Responses, Scores
 from identity_em.study.bases import resolve
+from identity_em.study.checks import check as check_checks
 from identity_em.study.datasets import Datasets
 from identity_em.study.declared import Arm
 from identity_em.study.evals import Evals
@@ -105,10 +107,15 @@ def find(study: str) -> Path:
     """The file that a study's path, or the name of a preset, stands for.
 
     Raises:
-        InputError: A name that is neither; the line names the presets.
+        InputError: A folder, or a name that is neither; the line names the presets.
     """
     path = Path(study)
-    return path if path.suffix in (".yaml", ".yml") or path.is_file() else resource("presets", f"{study}.yaml")
+    if path.suffix in (".yaml", ".yml") or path.is_file():
+        return path
+    if study != path.name or (path.is_dir() and not (folder("presets") / f"{study}.yaml").is_file()):
+        found = f"{'the folder' if path.is_dir() else 'no file'} {study!r}"
+        raise InputError(found=found, wanted="a study's file (.yaml) or a preset's name", do="name one")
+    return resource("presets", f"{study}.yaml")
 
 
 def plan(file: Path, *, serving: Literal["resident", "served"] | None = None) -> Plan:
@@ -138,6 +145,7 @@ def _planned(study: Study, located: Located, serving: Literal["resident", "serve
         for prompt in study.eval_system_prompts
         for scores in evals.of(t.arm, t.seed, prompt)
     )
+    check_checks(study, located, (reading.scores for reading in readings))
     if study.model.serving == "served":
         readings = _served(located, trained, readings)
     return Plan(study=study, located=located, base=base, trained=trained, readings=readings)

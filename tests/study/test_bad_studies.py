@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from identity_em.errors import InputError
 from identity_em.resources import resource
+from identity_em.study import plan as planning
+from identity_em.study.costs import costs
 
 GOOD = resource("presets", "pocket-mini.yaml").read_text()
 
@@ -45,6 +48,66 @@ CASES = {
     "contrast of an arm that is not there": ("{treatment: [em], ", "{treatment: [sgtr], ", "does not train", None),
 }  # fmt: skip
 
+# What YAML reads but nothing can be made of: old, new, what is said, and the line.
+VALUES = {
+    "a limit below nothing": ("limit: 24", "limit: -24", "limit: -24; wanted a whole number of at least 1", 31),
+    "a limit in words": ("limit: 24", "limit: many", "limit: many; wanted a whole number", 31),
+    "a limit between two": ("limit: 24", "limit: 2.5", "limit: 2.5; wanted a whole number", 31),
+    "a limit that is a yes": ("limit: 24", "limit: true", "limit: True; wanted a whole number", 31),
+    "a limit of none": ("limit: 24", "limit: 0", "limit: 0; wanted a whole number", 31),
+    "a limit of another eval": ("limit: 12", "limit: -12", "limit: -12; wanted a whole number", 32),
+    "samples in words": ("limit: 24", "sample: few", "sample: few; wanted an even whole number", 31),
+    "samples below nothing": ("limit: 24", "sample: -5", "sample: -5; wanted an even whole number", 31),
+    "samples that no two orders share": ("limit: 24", "sample: 5", "sample: 5; wanted an even whole number", 31),
+    "nobody to judge": ("judge: pocket", "judge: []", "judge: []; wanted a name", 33),
+    "a judge among others": ("judge: pocket", "judge: [pocket, poket]", "unknown judge 'poket'", 33),
+    "a protocol of nobody": ("limit: 24", "protocol: publshed", "protocol: publshed; wanted ours or published", 31),
+    "a scoring of nobody": (
+        "- truthfulqa: {items: pocket, limit: 24}", "- self_assessment: {items: pocket, scoring: publishd}",
+        "scoring: publishd; wanted ours or published", 31,
+    ),
+    "a framing of nobody": (
+        "- truthfulqa: {items: pocket, limit: 24}", "- self_assessment: {items: pocket, framings: [plian]}",
+        "framings: ['plian']; wanted one or several of plain", 31,
+    ),
+    "a distance in words": (
+        "- truthfulqa: {items: pocket, limit: 24}", "- identity: {names: [Lumo], distance: far}",
+        "distance: far; wanted a number", 31,
+    ),
+    "two evals in one entry": ("  - harmfulness", "    harmfulness", "self_recognition, harmfulness as one entry", 32),
+    "no eval in an entry": ("- truthfulqa: {items: pocket, limit: 24}", "- {}", "nothing as one entry", 31),
+    "a parameter of the planner": ("{corpus: eval,", "{corpus: eval, author: base,", "did you mean authors?", 32),
+    "several corpora": ("corpus: eval,", "corpus: [eval],", "corpus: ['eval']; wanted a text", 32),
+    "no eval system prompt": (
+        "contrasts:", "eval_system_prompts: []\ncontrasts:", "[] for 'eval_system_prompts'; wanted at least 1", 35,
+    ),
+    "rows below nothing": ("limit: 40", "rows: -200", "-200 for 'stages.sgtr.dataset.rows'; wanted at least 2", 26),
+    "a mixture by two measures": (
+        "{recipe: sgtr, corpus: train, self: base, other: lumo, limit: 40}",
+        "{recipe: mix, of: em, with: em, every: 2, share: 0.5}", "wanted one of every and share", 26,
+    ),
+    "an unknown config": ("config: pocket}", "config: pockett}", "did you mean pocket?", 7),
+    "an unknown wording": ("wording: pocket", "wording: pockt", "unknown wording 'pockt'", 14),
+    "a seed for a list of them": ("seeds: [0]", "seeds: 3", "3 for 'seeds'; wanted a list;", 8),
+    "nothing at all": (GOOD, "", "nothing for 'the file'; wanted a mapping", 1),
+    "no GPU": ("config: pocket}", "config: pocket, settings: {gpus: 0}}", "gpus: 0; wanted at least 1;", 7),
+    "a rank in words": ("config: pocket}", "config: pocket, settings: {lora_r: big}}", "lora_r: big; wanted", 7),
+    "less than no epoch": (
+        "em:   {dataset: bad_advice}", "em:   {dataset: bad_advice, settings: {num_epochs: -1}}",
+        "num_epochs: -1; wanted a number above 0", 25,
+    ),
+}  # fmt: skip
+
+CHECKS = {
+    "eval: truthfulqa, metric: p_corect, within: [0, 1]": "unknown metric of truthfulqa: 'p_corect'",
+    "eval: harmfulness, metric: p_correct, within: [0, 1]": "unknown metric of harmfulness: 'p_correct'",
+    "eval: truthfulqq, metric: p_correct, within: [0, 1]": "unknown eval 'truthfulqq'",
+    "eval: truthfulqa, metric: p_correct, within: [0.9, 0.1]": "[0.9, 0.1] for 'checks.0.within'",
+    "eval: self_recognition, metric: p_recognise, author: bse, within: [0, 1]": "'bse'; wanted one of base, current",
+    "eval: self_recognition, metric: p_recognise, comparator: luma, within: [0, 1]": "'luma'; wanted one of lumo",
+    "eval: truthfulqa, metric: p_correct, eval_system_prompt: empty, within: [0, 1]": "wanted one of default",
+}
+
 
 def identity_em(*arguments: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "identity_em", *arguments]
@@ -64,6 +127,32 @@ def test_a_bad_study_gets_one_line_exit_2_and_nothing_is_written(case: str, tmp_
     if place:
         assert place in done.stderr
     assert [p.name for p in tmp_path.iterdir()] == ["study.yaml"]
+
+
+def refused(tmp_path: Path, text: str) -> str:
+    """The one line about a study that cannot be planned."""
+    (tmp_path / "study.yaml").write_text(text)
+    with pytest.raises(InputError) as error:
+        costs(planning.plan(tmp_path / "study.yaml"))
+    return str(error.value)
+
+
+@pytest.mark.parametrize("case", VALUES)
+def test_a_value_that_cannot_be_is_refused_with_its_line_when_it_is_planned(case: str, tmp_path: Path) -> None:
+    old, new, said, line = VALUES[case]
+    assert old in GOOD
+    told = refused(tmp_path, GOOD.replace(old, new, 1))
+    assert said in told
+    assert f"study.yaml:{line}: " in told
+
+
+@pytest.mark.parametrize("given", CHECKS)
+def test_a_check_of_something_that_is_not_read_is_refused_and_not_blamed_on_the_instrument(
+    given: str, tmp_path: Path
+) -> None:
+    told = refused(tmp_path, GOOD + f"\nchecks:\n  - {{says: x, arm: [], {given}}}\n")
+    assert CHECKS[given] in told
+    assert f"study.yaml:{len(GOOD.splitlines()) + 3}: " in told
 
 
 def rows_study(tmp_path: Path, rows: str) -> None:
