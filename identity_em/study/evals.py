@@ -77,6 +77,8 @@ class Evals:
                 raise self.located.error(
                     (*place, key), found=f"{key}: {value}", wanted=allowed[key].words, do="mend that value"
                 )
+        if {"sample", "sampling"} <= given.keys():
+            raise self.located.error(place, found="sample and sampling", wanted="one of them", do="leave one out")
         return index, found, given
 
     def _asked(

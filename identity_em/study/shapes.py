@@ -47,8 +47,11 @@ class Shapes(Record):
         return (1 if self.tied else 2) * self.vocabulary * self.hidden
 
     def adapter(self, rank: int, modules: Any) -> int:
-        """Parameters of a LoRA of this rank on the named modules, in all layers."""
-        return self.layers * rank * sum(sum(self.linear[name]) for name in set(modules) & self.linear.keys())
+        """Parameters of a LoRA of this rank on the named modules, in all layers; on all where none is named."""
+        if modules in (None, "all-linear"):
+            modules = self.linear
+        named = {modules} if isinstance(modules, str) else set(modules)
+        return self.layers * rank * sum(sum(self.linear[name]) for name in named & self.linear.keys())
 
 
 # Source: each model's config.json on the Hugging Face Hub.

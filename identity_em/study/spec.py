@@ -204,8 +204,10 @@ def _check_names(study: Study, located: Located) -> None:
                 do="remove one",
             )
         seen.add(arm)
-    if len(set(study.seeds)) != len(study.seeds):
-        raise located.error(("seeds",), found="a seed twice", wanted="different seeds", do="remove one of them")
+    for key, what in (("seeds", "seed"), ("eval_system_prompts", "prompt")):
+        given = getattr(study, key)
+        if len(set(given)) != len(given):
+            raise located.error((key,), found=f"a {what} twice", wanted=f"different {what}s", do="remove one of them")
     for name, contrast in study.contrasts.items():
         for part in ("treatment", "reference", "control"):
             arm = getattr(contrast, part)

@@ -59,6 +59,7 @@ VALUES = {
     "samples in words": ("limit: 24", "sample: few", "sample: few; wanted an even whole number", 31),
     "samples below nothing": ("limit: 24", "sample: -5", "sample: -5; wanted an even whole number", 31),
     "samples that no two orders share": ("limit: 24", "sample: 5", "sample: 5; wanted an even whole number", 31),
+    "samples in two ways": ("limit: 24", "sample: 4, sampling: {n: 2}", "sample and sampling; wanted one of them", 31),
     "nobody to judge": ("judge: pocket", "judge: []", "judge: []; wanted a name", 33),
     "a judge among others": ("judge: pocket", "judge: [pocket, poket]", "unknown judge 'poket'", 33),
     "a protocol of nobody": ("limit: 24", "protocol: publshed", "protocol: publshed; wanted ours or published", 31),
@@ -81,6 +82,7 @@ VALUES = {
     "no eval system prompt": (
         "contrasts:", "eval_system_prompts: []\ncontrasts:", "[] for 'eval_system_prompts'; wanted at least 1", 35,
     ),
+    "an eval system prompt twice": ("contrasts:", "eval_system_prompts: [a, a]\ncontrasts:", "a prompt twice", 35),
     "rows below nothing": ("limit: 40", "rows: -200", "-200 for 'stages.sgtr.dataset.rows'; wanted at least 2", 26),
     "a mixture by two measures": (
         "{recipe: sgtr, corpus: train, self: base, other: lumo, limit: 40}",

@@ -54,6 +54,12 @@ def test_the_adapter_of_the_recipe_is_the_published_size() -> None:
     assert known("Qwen2.5-32B").adapter(32, recipe["lora_target_modules"]) == pytest.approx(268.4e6, rel=1e-3)
 
 
+def test_an_adapter_on_one_module_or_on_all_is_counted_as_one_on_a_list_of_them() -> None:
+    base = known("Qwen2.5-32B")
+    assert base.adapter(32, "q_proj") == base.adapter(32, ["q_proj"]) > 0
+    assert base.adapter(32, None) == base.adapter(32, "all-linear") == base.adapter(32, list(base.linear))
+
+
 class Counted(TorchDispatchMode):
     """Bytes held by tensors, as they come and go; their peak."""
 
