@@ -30,12 +30,15 @@ def verify(folder: Path, files: Mapping[str, Mapping[str, Any]], do: str = _REMA
     Raises:
         DamagedArtefact: The first difference.
     """
-    there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()} - {MANIFEST}
-    for name in sorted(there ^ set(files)):
-        raise damaged(folder / name, "a file too many" if name in there else "a missing file", do)
-    for name, facts in files.items():
-        if sha256_of(folder / name) != facts["sha256"]:
-            raise damaged(folder / name, "changed bytes", do)
+    try:
+        there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()} - {MANIFEST}
+        for name in sorted(there ^ set(files)):
+            raise damaged(folder / name, "a file too many" if name in there else "a missing file", do)
+        for name, facts in files.items():
+            if sha256_of(folder / name) != facts["sha256"]:
+                raise damaged(folder / name, "changed bytes", do)
+    except FileNotFoundError as error:  # another runner sets the folder aside
+        raise damaged(error.filename, "a missing file", do) from error
 
 
 def write(folder: Path, artefact: Artefact, facts: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from identity_em import locks
+from identity_em import locks, manifests
 from identity_em.engine.make import Workshop
 from identity_em.engine.means import Means
 from identity_em.errors import DamagedArtefact, InputError
@@ -92,6 +92,22 @@ def test_damage_is_found_at_read_named_and_can_be_set_aside(tmp_path: Path, dama
     assert store.set_aside(ONE).is_dir()
     store.write(ONE, fill)
     assert store.open(ONE) == folder
+
+
+def test_a_folder_that_is_set_aside_while_it_is_read_is_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path)
+    folder, summed = store.write(ONE, fill), manifests.sha256_of
+
+    def late(path: Path) -> str:
+        if folder.exists():
+            Store(tmp_path).set_aside(ONE)
+        return summed(path)
+
+    monkeypatch.setattr(manifests, "sha256_of", late)
+    with pytest.raises(DamagedArtefact, match="a missing file"):
+        store.open(ONE)
 
 
 def test_a_store_that_cannot_be_written_is_said_before_any_work(tmp_path: Path) -> None:
