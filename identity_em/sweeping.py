@@ -1,10 +1,13 @@
 """What a store holds that no study wants any more: found first, removed only when told to."""
 
+import os
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 
 from identity_em.locks import Lock, gone
 
@@ -79,11 +82,18 @@ def _abandoned(path: Path, keep: set[str]) -> bool:
     """Working folders of makers that are gone, and answers kept for what nobody wants."""
     if path.suffix == ".jsonl":
         return path.stem not in keep
-    parts = path.name.split("-")
-    quiet = time.time() - max((p.lstat().st_mtime for p in (path, *path.rglob("*"))), default=0) > _ABANDONED_SECONDS
+    parts, now = path.name.split("-"), time.time()
+    quiet = now - max((found.st_mtime for found in _stats(path)), default=now) > _ABANDONED_SECONDS
     return quiet or (len(parts) > 1 and gone(parts[1]))
 
 
 def _bytes(path: Path) -> int:
-    files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
-    return sum(p.lstat().st_size for p in files)
+    return sum(found.st_size for found in _stats(path) if S_ISREG(found.st_mode))
+
+
+def _stats(path: Path) -> Iterator[os.stat_result]:
+    """Of a file, or of a folder and all in it, but for what is removed meanwhile; links are not followed."""
+    inside = () if path.is_symlink() else os.walk(path)
+    for one in (path, *(Path(folder, name) for folder, dirs, files in inside for name in (*dirs, *files))):
+        with suppress(FileNotFoundError):
+            yield one.lstat()

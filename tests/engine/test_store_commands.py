@@ -1,6 +1,7 @@
 """Status, cancel, retry and gc: what a store knows of its studies, and what may go."""
 
 import json
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -97,6 +98,24 @@ def test_gc_touches_nothing_that_is_being_made(tmp_path: Path, mini: Plan) -> No
     working.mkdir(parents=True)
     assert {one.path for one in sweeping.find(tmp_path, {a.key for a in mini.artefacts})} == set()
     lock.release()
+
+
+def test_gc_looks_at_a_store_in_which_working_folders_come_and_go(
+    tmp_path: Path, mini: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, seen = full(tmp_path, mini), Path.lstat
+    working = store.working(OLD, "x")
+    (working / "sub").mkdir(parents=True)
+    (working / "sub" / "file").touch()
+
+    def late(path: Path) -> Any:
+        if path == working / "sub":
+            shutil.rmtree(working, ignore_errors=True)
+        return seen(path)
+
+    monkeypatch.setattr(Path, "lstat", late)
+    assert [one.path for one in sweeping.find(tmp_path, {a.key for a in mini.artefacts})] == [store.folder(OLD)]
+    assert not working.exists()
 
 
 def test_a_run_that_begins_while_gc_deletes_waits_for_its_end(tmp_path: Path, mini: Plan) -> None:
