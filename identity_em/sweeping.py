@@ -44,10 +44,11 @@ def find(root: Path, keep: set[str]) -> list[Litter]:
 def remove(litter: list[Litter]) -> int:
     """Remove them; bytes that are free now.
 
-    A folder is renamed first, so that one that is only half removed is never taken for an artefact.
+    A folder is renamed first, so that one that is only half removed is never taken for an artefact. Where
+    one lies on another disk, only the link to it goes.
     """
     for one in litter:
-        if one.path.is_dir():
+        if one.path.is_dir() and not one.path.is_symlink():
             going = one.path.with_name(f".{one.path.name}.going")
             one.path.rename(going)
             shutil.rmtree(going)

@@ -155,6 +155,16 @@ def test_gc_of_a_store_that_knows_no_study_removes_nothing(tmp_path: Path) -> No
     assert store.has(OLD)
 
 
+def test_gc_removes_the_link_to_an_artefact_on_another_disk(tmp_path: Path, mini: Plan) -> None:
+    store, elsewhere = full(tmp_path / "store", mini), tmp_path / "elsewhere"
+    folder = store.folder(OLD)
+    folder.rename(elsewhere)
+    folder.symlink_to(elsewhere)
+    assert call("gc", "--store", str(tmp_path / "store"), "--delete").exit_code == 0
+    assert list(folder.parent.iterdir()) == []
+    assert (elsewhere / "file").exists()
+
+
 def test_gc_of_a_folder_that_is_no_store_removes_nothing_whatever_study_is_named(tmp_path: Path) -> None:
     for name in ("logs/server.log", "checkpoint/1/weights", "resume/cv.txt", "studies/notes.txt"):
         (tmp_path / name).parent.mkdir(parents=True)
