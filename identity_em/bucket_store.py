@@ -137,7 +137,7 @@ class BucketStore(Store):
         self._send(artefact, self.folder(artefact))
         return True
 
-    def set_aside(self, artefact: Artefact) -> Path:
+    def set_aside(self, artefact: Artefact | Known) -> Path:
         """Move a damaged artefact's manifest out of the way, in the bucket, and its copy in the scratch."""
         text = self.bucket.read(_manifest(artefact))
         if text is not None:

@@ -134,21 +134,15 @@ class Store:
             StoreFailed: The store is gone or full.
         """
         self._require(room=True)
-        final = self.folder(artefact)
         partial = self.working(artefact, uuid.uuid4().hex[:8])
         partial.mkdir(parents=True)
         try:
             facts = fill(partial)
             manifests.write(partial, artefact, facts)
-            final.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                partial.rename(final)
-            except OSError:
-                if not self.has(artefact, anew=True):
-                    raise
+            self._put(artefact, partial)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-        return final
+        return self.folder(artefact)
 
     def adopt(self, artefact: Known, folder: Path) -> bool:
         """Take a copy of an artefact's whole folder, made elsewhere; False where it is there already.
@@ -158,15 +152,13 @@ class Store:
         """
         if self.has(artefact):
             return False
-        partial, final = self.working(artefact, uuid.uuid4().hex[:8]), self.folder(artefact)
+        partial = self.working(artefact, uuid.uuid4().hex[:8])
         try:
             shutil.copytree(folder, partial)
             verify(partial, parsed((partial / MANIFEST).read_text(encoding="utf-8"), artefact.key)["files"])
-            final.parent.mkdir(parents=True, exist_ok=True)
-            partial.rename(final)
+            return self._put(artefact, partial)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-        return True
 
     def working(self, artefact: Artefact | Known, what: str) -> Path:
         """A place for this process to work on the artefact; swept when the process is gone."""
@@ -176,7 +168,7 @@ class Store:
         """Where the artefact's maker keeps what a next one goes on from, until the artefact is there."""
         return self.root / "resume" / artefact.key
 
-    def set_aside(self, artefact: Artefact) -> Path:
+    def set_aside(self, artefact: Artefact | Known) -> Path:
         """Move a damaged folder out of the way, so that it can be remade; nothing is deleted."""
         aside = self.root / "damaged" / f"{artefact.key}-{uuid.uuid4().hex[:8]}"
         aside.parent.mkdir(parents=True, exist_ok=True)
@@ -200,6 +192,21 @@ class Store:
                 file=self.root, found=f"a store that cannot be written ({error.strerror})",
                 wanted="a writable folder", do="give another folder with --store or IDENTITY_EM_STORE",
             ) from error  # fmt: skip
+
+    def _put(self, artefact: Artefact | Known, folder: Path) -> bool:
+        """Move a whole folder to where the artefact lies; False where another's is there, which is kept."""
+        final = self.folder(artefact)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.rename(final)
+        except OSError:
+            if self.has(artefact, anew=True):
+                return False
+            if not self.holds(artefact):
+                raise
+            self.set_aside(artefact)  # what is left of one without its manifest
+            folder.rename(final)
+        return True
 
     def _seen(self, artefact: Artefact | Known, *, anew: bool) -> Path:
         """The artefact's manifest; where it seems to be missing from a store that is there, looked for again."""

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from identity_em.engine.make import Workshop
 from identity_em.engine.means import Means
 from identity_em.errors import DamagedArtefact, InputError
 from identity_em.locks import Lock
+from identity_em.manifests import Known
 from identity_em.store import MANIFEST, Store
 from identity_em.study.artefacts import Dataset
 
@@ -108,6 +110,31 @@ def test_a_folder_that_is_set_aside_while_it_is_read_is_damaged(
     monkeypatch.setattr(manifests, "sha256_of", late)
     with pytest.raises(DamagedArtefact, match="a missing file"):
         store.open(ONE)
+
+
+def test_what_is_left_of_a_folder_without_its_manifest_is_set_aside_for_a_whole_one(tmp_path: Path) -> None:
+    whole = Store(tmp_path / "elsewhere").write(ONE, fill)
+    for take in (lambda s: s.adopt(Known("dataset", ONE.key), whole), lambda s: s.write(ONE, fill)):
+        store = Store(tmp_path / "here")
+        (store.write(ONE, fill) / MANIFEST).unlink()
+        assert take(store)
+        assert store.open(ONE).is_dir()
+        shutil.rmtree(store.folder(ONE))
+    assert len(list((tmp_path / "here" / "damaged").iterdir())) == 2
+
+
+def test_of_two_who_adopt_at_once_the_first_ones_copy_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, copy = Store(tmp_path / "elsewhere").write(ONE, fill), shutil.copytree
+    store, one = Store(tmp_path / "here"), Known("dataset", ONE.key)
+
+    def slow(source: Path, into: Path) -> None:
+        monkeypatch.setattr(shutil, "copytree", copy)
+        assert Store(tmp_path / "here").adopt(one, whole)
+        copy(source, into)
+
+    monkeypatch.setattr(shutil, "copytree", slow)
+    assert not store.adopt(one, whole)
+    assert store.open(ONE).is_dir()
 
 
 def test_a_store_that_cannot_be_written_is_said_before_any_work(tmp_path: Path) -> None:
