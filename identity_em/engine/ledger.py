@@ -16,7 +16,9 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
 
 from identity_em import places
 from identity_em.engine.run import Progress
@@ -24,6 +26,18 @@ from identity_em.errors import DamagedArtefact, InputError
 
 _FAILED = "failed.json"
 _GC, _PAUSE = "locks/gc.lock", 0.25
+
+
+_Record = TypeVar("_Record", bound=BaseModel)
+
+
+class _Wanted(BaseModel):
+    keys: tuple[str, ...]
+
+
+class _Failed(BaseModel):
+    failed: dict[str, str] = {}
+    blocked: dict[str, str] = {}
 
 
 class Ledger:
@@ -83,8 +97,8 @@ class Ledger:
 
     def failures(self) -> tuple[dict[str, str], dict[str, str]]:
         """What the last run could not make, by key: failed with its reason, blocked with the key it waits for."""
-        body = _read(self._place, f"{self._folder}/{_FAILED}")
-        return body.get("failed", {}), body.get("blocked", {})
+        record = _read(self._place, f"{self._folder}/{_FAILED}", _Failed)
+        return record.failed, record.blocked
 
     def runners(self) -> list[dict[str, Any]]:
         """Host, pid and since when, of each runner that is at the study now."""
@@ -118,7 +132,7 @@ def wanted(root: Path, *, but: Iterable[str] = ()) -> dict[str, set[str]]:
     for study in set(place.names("studies")) - set(but):
         for name in place.names(f"studies/{study}"):
             if name.endswith(".json") and name != _FAILED:
-                found.setdefault(study, set()).update(_read(place, f"studies/{study}/{name}")["keys"])
+                found.setdefault(study, set()).update(_read(place, f"studies/{study}/{name}", _Wanted).keys)
     return found
 
 
@@ -147,12 +161,12 @@ def _at_work(root: Path, who: str) -> InputError:
     )  # fmt: skip
 
 
-def _read(place: places.Place, name: str) -> dict[str, Any]:
+def _read(place: places.Place, name: str, record: type[_Record]) -> _Record:
+    """A record; an empty one where there is none."""
     try:
-        body: dict[str, Any] = json.loads(place.read(name) or "{}")
+        return record.model_validate_json(place.read(name) or "{}")
     except ValueError as error:
         raise DamagedArtefact(
             file=place.where(name), found="a record that cannot be read", wanted="what a run recorded",
             do="remove it, and run its study again",
         ) from error  # fmt: skip
-    return body

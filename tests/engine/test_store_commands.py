@@ -191,6 +191,22 @@ def test_a_damaged_record_of_a_study_stops_gc(tmp_path: Path, mini: Plan) -> Non
     assert Store(tmp_path).has(OLD)
 
 
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"keys": "all"}', "\0\0"])
+def test_a_record_that_says_not_what_a_study_wants_stops_gc(tmp_path: Path, mini: Plan, text: str) -> None:
+    full(tmp_path, mini)
+    next(tmp_path.glob("studies/*/*.json")).write_text(text)
+    with pytest.raises(InputError, match="a record that cannot be read"):
+        CliRunner().invoke(app, ["gc", "--store", str(tmp_path)], catch_exceptions=False)
+
+
+@pytest.mark.parametrize("text", ["[]", '{"failed": []}', "\0\0"])
+def test_a_record_that_says_not_what_failed_is_named_by_status(tmp_path: Path, mini: Plan, text: str) -> None:
+    full(tmp_path, mini)
+    (tmp_path / "studies" / mini.study.name / "failed.json").write_text(text)
+    with pytest.raises(InputError, match=r"failed\.json: found a record that cannot be read"):
+        CliRunner().invoke(app, ["status", "pocket-mini", "--store", str(tmp_path)], catch_exceptions=False)
+
+
 def test_status_shows_what_failed_and_why_and_what_waits_for_it(tmp_path: Path, mini: Plan) -> None:
     Store(tmp_path).check_writable()
     failed, waits = mini.trainings[0], mini.trainings[-1]
