@@ -12,6 +12,7 @@ Layout::
       damaged/           folders that `run` set aside because they did not match their manifest
 """
 
+import re
 import shutil
 import uuid
 from collections.abc import Callable, Mapping
@@ -80,6 +81,8 @@ class Store:
 
     def known(self, kind: str, beginning: str) -> list[Known]:
         """The artefacts of a kind whose keys begin so."""
+        if not re.fullmatch("[0-9a-f]*", beginning):
+            return []
         found = (self.root / kind).glob(f"{beginning[:2]}*/{beginning}*/{MANIFEST}")
         return [Known(kind, key) for key in sorted(path.parent.name for path in found)]
 

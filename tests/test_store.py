@@ -137,6 +137,14 @@ def test_of_two_who_adopt_at_once_the_first_ones_copy_stays(tmp_path: Path, monk
     assert store.open(ONE).is_dir()
 
 
+@pytest.mark.parametrize("beginning", ["/some/path", "**", "..", "a/../b", "narrow"])
+def test_what_is_no_beginning_of_a_key_finds_nothing(tmp_path: Path, beginning: str) -> None:
+    store = Store(tmp_path)
+    store.write(ONE, fill)
+    assert store.known("dataset", beginning) == []
+    assert store.known("dataset", ONE.key[:3]) == store.known("dataset", "") == [Known("dataset", ONE.key)]
+
+
 def test_a_store_that_cannot_be_written_is_said_before_any_work(tmp_path: Path) -> None:
     blocker = tmp_path / "file"
     blocker.touch()

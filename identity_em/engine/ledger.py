@@ -26,8 +26,6 @@ from identity_em.errors import DamagedArtefact, InputError
 
 _FAILED = "failed.json"
 _GC, _PAUSE = "locks/gc.lock", 0.25
-
-
 _Record = TypeVar("_Record", bound=BaseModel)
 
 
