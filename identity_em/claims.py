@@ -110,7 +110,7 @@ class Claim:
         text, beat = self._bucket.read(self._at(token)), self._bucket.modified(self._at(token))
         if text is None or beat is None:
             return None
-        owner: dict[str, Any] = json.loads(text)
+        owner = locks.owned(text)
         dead = locks.dead(owner)
         if dead is not None:
             return None if dead else owner

@@ -18,6 +18,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from filelock import FileLock
 
@@ -81,6 +82,15 @@ def me(token: str) -> dict[str, object]:
     """This process as the owner of a lock."""
     pid = os.getpid()
     return {"token": token, "host": _host(), "pid": pid, "start": _started(pid), "since": round(time.time(), 3)}
+
+
+def owned(text: str) -> dict[str, Any]:
+    """The owner that a lock names; empty where it names none, so that only its heartbeat tells."""
+    try:
+        owner = json.loads(text)
+    except ValueError:
+        return {}
+    return owner if isinstance(owner, dict) else {}
 
 
 def dead(owner: Mapping[str, object]) -> bool | None:
@@ -164,12 +174,14 @@ class Lock:
     def _guard(self) -> FileLock:
         return FileLock(self.path.parent / ".guard")
 
-    def _owner(self) -> dict[str, object]:
+    def _owner(self) -> dict[str, Any]:
         try:
-            owner = json.loads(self.path.read_text())
-        except (OSError, ValueError):
+            return self._read()
+        except OSError:
             return {}
-        return owner if isinstance(owner, dict) else {}
+
+    def _read(self) -> dict[str, Any]:
+        return owned(self.path.read_text(encoding="utf-8", errors="replace"))
 
     def _stale(self) -> bool:
         owner = self._owner()
@@ -198,7 +210,7 @@ class Lock:
     def _beat(self) -> None:
         """Show that this process lives, until it gives the lock back or is seen to have lost it."""
         while not self._stop.wait(HEARTBEAT_SECONDS):
-            with suppress(OSError, ValueError, LookupError, TypeError):  # what cannot be read now may be soon
-                if json.loads(self.path.read_text())["token"] != self.token:
+            with suppress(OSError):  # what cannot be read now may be soon
+                if self._read().get("token", self.token) != self.token:
                     return
                 os.utime(self.path)

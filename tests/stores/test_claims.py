@@ -114,6 +114,19 @@ def test_a_clock_that_is_wrong_takes_nothing_from_the_living(
     assert bucket.names(NAME) == ["t"]
 
 
+@pytest.mark.parametrize("text", ["", "[]", "{"])
+def test_a_claim_that_names_nobody_is_held_until_its_heartbeat_stops(bucket: Bucket, text: str) -> None:
+    clock = Clock()
+    bucket.write(f"{NAME}/t", text)
+    claim = Claim(bucket, NAME, clock=clock)
+    assert claim.held()
+    assert claim.owner() == {}
+    clock.now = locks.STALE_SECONDS + 1
+    assert not claim.held()
+    assert claim.acquire()
+    claim.release()
+
+
 def test_a_dead_process_of_this_host_is_taken_over_at_once(bucket: Bucket) -> None:
     bucket.write(f"{NAME}/t", json.dumps(locks.me("t") | {"pid": 999_999_999}))
     claim = Claim(bucket, NAME)
