@@ -161,6 +161,8 @@ class Lock:
     def release(self) -> None:
         """Give the lock back; nothing happens where another owner has taken it over."""
         self._stop.set()
+        if not self.path.exists():  # with its store, perhaps: nothing is written where a mount is lost
+            return
         with self._guard():
             if self._owner().get("token") == self.token:
                 self.path.unlink()

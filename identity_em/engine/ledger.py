@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from identity_em import places
+from identity_em import places, store_state
 from identity_em.engine.run import Progress
 from identity_em.errors import DamagedArtefact, InputError
 
@@ -47,7 +47,8 @@ class Ledger:
     """
 
     def __init__(self, root: Path, study: str) -> None:
-        self._place, self._study = places.at(root), study
+        self._place, self._study, self._root = places.at(root), study, root
+        self._marked = store_state.check(root)
         self._folder, self._run = f"studies/{study}", f"runs/{study}.{uuid.uuid4().hex[:12]}"
         self._told: tuple[int, int] = (0, 0)
         self._stopped, self._looked = False, -float("inf")
@@ -81,9 +82,9 @@ class Ledger:
         return self._stopped
 
     def note(self, progress: Progress) -> None:
-        """Keep what failed or is blocked, when that is news."""
+        """Keep what failed or is blocked, when that is news; later, where the store is gone for now."""
         now = (len(progress.failed), len(progress.blocked))
-        if now != self._told:
+        if now != self._told and store_state.check(self._root) >= self._marked:
             self._told = now
             failed = {key: done.error for key, done in progress.failed.items()}
             self._write(_FAILED, {"failed": failed, "blocked": progress.blocked})

@@ -223,6 +223,22 @@ def test_status_shows_what_failed_and_why_and_what_waits_for_it(tmp_path: Path, 
     assert "diverged" not in call("status", "pocket-mini", "--store", str(tmp_path)).output
 
 
+def test_nothing_is_written_where_the_store_was_while_its_mount_is_lost(tmp_path: Path, mini: Plan) -> None:
+    root, progress = tmp_path / "store", Progress(mini.artefacts)
+    Store(root).check_writable()
+    book = Ledger(root, mini.study.name)
+    with book.running([]):
+        root.rename(tmp_path / "away")
+        root.mkdir()
+        progress.blocked[OLD.key] = OLD.key
+        book.note(progress)
+    assert list(root.iterdir()) == []
+    root.rmdir()
+    (tmp_path / "away").rename(root)
+    book.note(progress)
+    assert book.failures() == ({}, progress.blocked)
+
+
 def test_status_shows_what_is_being_made_where_and_since_when(tmp_path: Path, mini: Plan) -> None:
     store = Store(tmp_path)
     store.check_writable()
