@@ -1,6 +1,6 @@
-"""Checkpoints within a stage, inside Axolotl's own environment: sealed when written, believed only when whole.
+"""Checkpoints within a stage: sealed when written, inside Axolotl's own environment, and believed only when whole.
 
-Loaded by path by `axolotl_worker.py`, so it imports nothing of this package.
+Loaded by path by `axolotl_worker.py`, so it imports nothing of this package; `launch.py` imports it in ours.
 
 A resumed stage ends in the bytes of an undisturbed one: Axolotl's checkpoint holds weights, optimiser, schedule and
 random state; the seal adds the sum of losses so far, which the run's mean is made of and the checkpoint lacks.
@@ -9,21 +9,25 @@ random state; the seal adds the sum of losses so far, which the run's mean is ma
 import hashlib
 import json
 import shutil
-import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 SEAL = "seal.json"
 
 
-def newest(folder: Path, processes: int) -> Path | None:
-    """The latest checkpoint that is whole and of as many processes; those that are not are removed."""
+def newest(folder: Path, processes: int, log: TextIO) -> Path | None:
+    """The latest checkpoint that is whole and of as many processes; those that are not are removed.
+
+    Asked once a training, however many processes it has: each would remove what another still reads.
+    """
     found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]), reverse=True)
     for checkpoint in found:
-        if whole(checkpoint) and _seal(checkpoint)["processes"] == processes:
-            _say(f"going on from {checkpoint.name}")
+        good = whole(checkpoint) and _seal(checkpoint)["processes"] == processes
+        what = "going on from {}" if good else f"{{}} is not whole or not of {processes} processes: left out"
+        log.write(what.format(checkpoint.name) + "\n")
+        log.flush()
+        if good:
             return checkpoint
-        _say(f"{checkpoint.name} is not whole or not of {processes} processes: left out")
         shutil.rmtree(checkpoint)
     return None
 
@@ -56,12 +60,6 @@ def keeper(trainer: Any, resumed: Path | None) -> Any:
                 (checkpoint / SEAL).write_text(text, encoding="utf-8")
 
     return Keeper()
-
-
-def _say(line: str) -> None:
-    """A line of the stage's log."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 def _seal(checkpoint: Path) -> dict[str, Any]:

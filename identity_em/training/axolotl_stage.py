@@ -8,6 +8,7 @@ import gc
 import importlib
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -135,9 +136,10 @@ def _kept(job: dict[str, Any], processes: int) -> dict[str, Any]:
     """Axolotl's settings for the checkpoints that a killed stage goes on from."""
     if not job["resume"]:
         return {}
-    every, last = job["placement"]["checkpoints"], resume.newest(Path(job["resume"]), processes)
+    # For several processes `launch.py` has chosen.
+    last = job["last"] if processes > 1 else resume.newest(Path(job["resume"]), 1, sys.stdout)
     again = {"resume_from_checkpoint": str(last)} if last else {}
-    return {"save_strategy": "steps", "save_steps": every, "save_total_limit": 2, **again}
+    return {"save_strategy": "steps", "save_steps": job["placement"]["checkpoints"], "save_total_limit": 2, **again}
 
 
 def _template(job: dict[str, Any]) -> dict[str, Any]:

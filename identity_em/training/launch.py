@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from identity_em.errors import MissingEnvironment, TrainingFailed
+from identity_em.training import axolotl_resume
 from identity_em.training.jobs import Job
 from identity_em.training.placement import Placement
 
@@ -43,7 +44,7 @@ def train(
     for old in job.work.glob("answer-*"):
         old.unlink()
     file = job.work / "job.json"
-    file.write_text(json.dumps(told), encoding="utf-8")
+    file.write_text(json.dumps({**told, "last": _last(job)}), encoding="utf-8")
     words = [*_prefix(job.placement), *_torchrun(python, job.placement), str(worker), str(os.getpid()), str(file)]
     with job.log.open("ab") as log:
         process = subprocess.Popen(
@@ -66,6 +67,15 @@ def train(
 def check(placement: Placement) -> None:
     """Raises MissingEnvironment where several nodes are asked for and nothing says how to reach them."""
     _prefix(placement)
+
+
+def _last(job: Job) -> str | None:
+    """The checkpoint that all processes go on from; None where they begin."""
+    if job.resume is None:
+        return None
+    with job.log.open("a", encoding="utf-8") as log:
+        found = axolotl_resume.newest(job.resume, job.placement.processes, log)
+    return str(found) if found else None
 
 
 def _prefix(placement: Placement) -> list[str]:

@@ -62,6 +62,21 @@ def test_two_nodes_meet_over_the_network_and_train_what_one_process_does(
     assert trained_alike(nodes, trainer.train(nodes), alone) < 1e-3
 
 
+def test_a_checkpoint_of_fewer_processes_is_left_out_once_for_all(
+    trainer: Trainer, job: JobMaker, alone: tuple[Job, Trained], tmp_path: Path
+) -> None:
+    other = tmp_path / "key" / "checkpoint-99"
+    other.mkdir(parents=True)
+    with (other / "optimizer.pt").open("wb") as big:
+        big.truncate(2**30)  # read for a second, in which the other process begins, too
+    (other / "seal.json").write_text('{"processes": 1, "files": {}}')
+    both = Placement(gpus=2, checkpoints=2)
+    twice = job(set=SET, chain=alone[0].chain, placement=both, resume=other.parent)
+    assert trained_alike(twice, trainer.train(twice), alone) < 1e-3
+    assert twice.log.read_text().count("checkpoint-99 is not whole or not of 2 processes") == 1
+    assert not other.exists()
+
+
 def test_several_nodes_need_to_be_told_how_to_start(job: JobMaker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(launch.VARIABLE, raising=False)
     with pytest.raises(MissingEnvironment, match="srun --nodes=2"):
