@@ -33,11 +33,19 @@ def newest(folder: Path, processes: int, log: TextIO) -> Path | None:
 
 
 def whole(checkpoint: Path) -> bool:
-    """Whether every file is there with the bytes that were sealed."""
+    """Whether every file is there with the bytes that were sealed, the seal itself included."""
     try:
-        return bool(_seal(checkpoint)["files"] == _digests(checkpoint))
+        sealed = _seal(checkpoint)
+        return bool(sealed["sha256"] == _sum(sealed) and sealed["files"] == _digests(checkpoint))
     except (OSError, ValueError, KeyError, TypeError):
         return False
+
+
+def seal(checkpoint: Path, processes: int, *, losses: float) -> None:
+    """Say that a checkpoint of so many processes is whole; `losses` is the sum of those of all steps so far."""
+    sealed = {"losses": losses, "processes": processes, "files": _digests(checkpoint)}
+    text = json.dumps({**sealed, "sha256": _sum(sealed)})
+    (checkpoint / SEAL).write_text(text, encoding="utf-8")
 
 
 def keeper(trainer: Any, resumed: Path | None) -> Any:
@@ -55,16 +63,20 @@ def keeper(trainer: Any, resumed: Path | None) -> Any:
             trainer.accelerator.wait_for_everyone()  # each process has its own random state to write
             if args.process_index == 0:
                 checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-                sealed = {"losses": trainer._total_loss_scalar, "processes": args.world_size}
-                text = json.dumps({**sealed, "files": _digests(checkpoint)})
-                (checkpoint / SEAL).write_text(text, encoding="utf-8")
+                seal(checkpoint, args.world_size, losses=trainer._total_loss_scalar)
 
     return Keeper()
 
 
 def _seal(checkpoint: Path) -> dict[str, Any]:
-    seal: dict[str, Any] = json.loads((checkpoint / SEAL).read_text(encoding="utf-8"))
-    return seal
+    sealed: dict[str, Any] = json.loads((checkpoint / SEAL).read_text(encoding="utf-8"))
+    return sealed
+
+
+def _sum(sealed: dict[str, Any]) -> str:
+    """SHA-256 of what a seal says, its own sum left out."""
+    said = {name: value for name, value in sealed.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def _digests(checkpoint: Path) -> dict[str, str]:

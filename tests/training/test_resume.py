@@ -1,5 +1,6 @@
 """A trainer killed within a stage goes on from its last whole checkpoint, and ends as if nothing had happened."""
 
+import json
 import os
 import shutil
 import signal
@@ -86,7 +87,7 @@ def test_keeping_checkpoints_changes_no_byte(
     assert len(checkpoints(tmp_path / "key")) == 2
 
 
-@pytest.mark.parametrize("damage", ["flipped", "short", "unsealed"])
+@pytest.mark.parametrize("damage", ["flipped", "short", "unsealed", "other losses"])
 def test_a_damaged_checkpoint_is_left_out_and_the_one_before_is_taken(
     trainer: Trainer, job: JobMaker, undisturbed: tuple[Job, Trained], left: Path, damage: str
 ) -> None:
@@ -107,12 +108,15 @@ def test_where_none_is_whole_the_stage_starts_over(
 
 
 def harm(checkpoint: Path, how: str) -> None:
-    file = checkpoint / ("seal.json" if how == "unsealed" else "optimizer.pt")
+    file = checkpoint / ("optimizer.pt" if how in ("flipped", "short") else "seal.json")
     whole = file.read_bytes()
     match how:
         case "flipped":
             file.write_bytes(whole[:500] + bytes([whole[500] ^ 1]) + whole[501:])
         case "short":
             file.write_bytes(whole[: len(whole) // 2])
-        case _:
+        case "unsealed":
             file.unlink()
+        case _:
+            seal = json.loads(whole)
+            file.write_text(json.dumps({**seal, "losses": 2 * seal["losses"]}))
