@@ -100,7 +100,7 @@ def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
         raise ImportError("no gcsfs")
 
     monkeypatch.setattr("fsspec.core.url_to_fs", no)
-    with pytest.raises(MissingEnvironment, match=r"identity-em\[gcs\]"):
+    with pytest.raises(MissingEnvironment, match=r"-e '\.\[gcs\]'"):
         Store(places.folder("gs://bucket/prefix"))
 
 
