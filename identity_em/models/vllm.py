@@ -5,7 +5,6 @@ Source: FACTS 4 (flags, ranks, what a server on a CPU needs).
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import uuid
@@ -18,6 +17,7 @@ from identity_em.models.endpoint import KEY_VARIABLE
 from identity_em.models.served import served_name
 from identity_em.records import Record
 from identity_em.store import Store
+from identity_em.study import shapes
 from identity_em.study.artefacts import BaseModelRef, Checkpoint
 from identity_em.study.plan import Plan
 
@@ -207,4 +207,4 @@ def _exported(store: Store, checkpoint: Checkpoint) -> Path:
 def _positions(base: BaseModelRef) -> int:
     """How many tokens the base takes; what we serve at most where its configuration is not at hand."""
     config = Path(base.path) / "config.json"
-    return int(json.loads(config.read_text())["max_position_embeddings"]) if config.is_file() else _LENGTH
+    return int(shapes.parsed(config)["max_position_embeddings"]) if config.is_file() else _LENGTH

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from identity_em.errors import InputError
 from identity_em.records import Record
 from identity_em.study.artefacts import BaseModelRef
 
@@ -85,8 +86,15 @@ def known(name: str) -> Shapes:
 
 
 def read(config: Path) -> Shapes | None:
-    """The shapes that a config.json gives; None where it is of another kind of model."""
-    given = json.loads(config.read_text(encoding="utf-8"))
+    """The shapes that a config.json gives; None where it is of another kind of model, such as a mixture of experts.
+
+    Raises:
+        InputError: It is no JSON object.
+    """
+    given = parsed(config)
+    # num_experts, num_local_experts, n_routed_experts, moe_num_experts: as many names as families.
+    if any(value for name, value in given.items() if "experts" in name):
+        return None
     try:
         heads = given["num_attention_heads"]
         size = given.get("head_dim") or given["hidden_size"] // heads
@@ -99,8 +107,27 @@ def read(config: Path) -> Shapes | None:
             vocabulary=given["vocab_size"],
             tied=bool(given.get("tie_word_embeddings", False)),
         )
-    except KeyError:
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
+
+
+def parsed(config: Path) -> dict[str, Any]:
+    """A base's config.json.
+
+    Raises:
+        InputError: It is no JSON object.
+    """
+    try:
+        given = json.loads(config.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise _broken(config, f"broken JSON ({error})") from error
+    if not isinstance(given, dict):
+        raise _broken(config, f"a JSON {type(given).__name__}")
+    return given
+
+
+def _broken(config: Path, found: str) -> InputError:
+    return InputError(file=config, found=found, wanted="the base's settings, a JSON object", do="get the file again")
 
 
 def _cached(base: BaseModelRef) -> Path:

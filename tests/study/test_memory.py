@@ -1,6 +1,8 @@
 """The memory estimate is what PyTorch would allocate, counted on fake tensors of real shapes; no GPU, no weights."""
 
 import gc
+import json
+import shutil
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,10 +11,13 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from identity_em.cli import main
+from identity_em.resources import folder, resource
 from identity_em.study import memory, shapes
 from identity_em.study.artefacts import BaseModelRef
 from identity_em.study.shapes import Shapes
@@ -186,3 +191,53 @@ def test_who_asks_a_base_has_the_gpus_of_one_node() -> None:
 def test_a_config_of_another_kind_of_model_has_no_shapes(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "mamba", "hidden_size": 8}')
     assert shapes.read(tmp_path / "config.json") is None
+
+
+# Source: each model's config.json on the Hugging Face Hub.
+MIXTURES: dict[str, dict[str, int]] = {
+    "Mixtral-8x7B": {
+        "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32,
+        "num_key_value_heads": 8, "vocab_size": 32000, "num_local_experts": 8,
+    },
+    "Qwen3-30B-A3B": {
+        "hidden_size": 2048, "intermediate_size": 6144, "num_hidden_layers": 48, "num_attention_heads": 32,
+        "num_key_value_heads": 4, "head_dim": 128, "vocab_size": 151936, "num_experts": 128,
+    },
+    "DeepSeek-V2-Lite": {
+        "hidden_size": 2048, "intermediate_size": 10944, "num_hidden_layers": 27, "num_attention_heads": 16,
+        "num_key_value_heads": 16, "vocab_size": 102400, "n_routed_experts": 64,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MIXTURES)
+def test_a_mixture_of_experts_is_not_taken_for_one_of_its_experts(tmp_path: Path, name: str) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(MIXTURES[name]))
+    assert shapes.read(config) is None
+    config.write_text(json.dumps({k: None if "experts" in k else v for k, v in MIXTURES[name].items()}))
+    assert shapes.read(config) is not None
+
+
+@pytest.mark.parametrize("heads", [None, 0, "many"])
+def test_a_config_with_odd_values_has_no_shapes(tmp_path: Path, heads: object) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({**MIXTURES["Mixtral-8x7B"], "num_attention_heads": heads}))
+    assert shapes.read(tmp_path / "config.json") is None
+
+
+@pytest.mark.parametrize("text", ['{"hidden_size": 40', "[]"])
+def test_a_broken_config_of_the_base_is_one_line_before_anything_is_made(
+    tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(folder("pocket") / "weights" / "world-0", base)
+    (base / "config.json").write_text(text)
+    body = yaml.safe_load(resource("presets", "pocket-mini.yaml").read_text())
+    body["model"]["base"] = str(base)
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(body))
+    monkeypatch.setattr("sys.argv", ["identity-em", "plan", str(tmp_path / "study.yaml")])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "base/config.json: found " in line
