@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from identity_em.errors import InputError
+from identity_em import manifests
+from identity_em.errors import DamagedArtefact, InputError
 from identity_em.models.endpoint import KEY_VARIABLE
 from identity_em.models.served import served_name
 from identity_em.records import Record
@@ -157,7 +158,7 @@ def server(plan: Plan, store: Store, *, host: str, port: int, length: int | None
 
 
 def export(plan: Plan, store: Store) -> int:
-    """Write the composed adapters that are not there yet, each whole or absent.
+    """Write the composed adapters that are not there yet, or not as they were written; each whole or absent.
 
     Returns:
         How many were written.
@@ -168,14 +169,26 @@ def export(plan: Plan, store: Store) -> int:
     for trained in plan.trained:
         checkpoint = trained.checkpoint
         folder = _exported(store, checkpoint)
-        if checkpoint.root or folder.exists() or not all(store.has(stage) for stage in checkpoint.lineage):
+        if checkpoint.root or not all(store.has(stage) for stage in checkpoint.lineage) or _whole(folder, checkpoint):
             continue
         beside = store.working(checkpoint, uuid.uuid4().hex[:8])
         lora.write_composed([store.open(stage) / _ADAPTER for stage in checkpoint.lineage], beside)
+        manifests.write(beside, checkpoint, {})
+        shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(parents=True, exist_ok=True)
         beside.rename(folder)
         written += 1
     return written
+
+
+def _whole(folder: Path, checkpoint: Checkpoint) -> bool:
+    """Whether an export is what its manifest says; those from before they had one are not believed."""
+    try:
+        text = (folder / manifests.MANIFEST).read_text(encoding="utf-8")
+        manifests.verify(folder, manifests.parsed(text, checkpoint.key)["files"])
+    except (OSError, ValueError, KeyError, TypeError, DamagedArtefact):
+        return False
+    return True
 
 
 def size(chain: Sequence[Path]) -> Size:

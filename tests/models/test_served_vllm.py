@@ -25,6 +25,7 @@ from identity_em.records import Answer, Question, Sampling
 from identity_em.resources import folder, resource
 from identity_em.store import Store
 from identity_em.study import bases
+from identity_em.study import plan as planning
 from identity_em.study.artefacts import BaseModelRef, Checkpoint, Dataset, Prompts
 from identity_em.tasks.inspect_asking import exact
 from identity_em.training import lora
@@ -204,6 +205,21 @@ def test_sizes_are_read_from_headers_alone(server: vllm.Server) -> None:
         assert config["r"] == adapter.size.rank
         header = (adapter.folder / "adapter_model.safetensors").stat().st_size - adapter.size.size
         assert 0 < header < 20_000
+
+
+def test_an_export_that_is_not_as_it_was_written_is_written_again(tmp_path: Path) -> None:
+    asked, store = planning.plan(planning.find("pocket-mini")), Store(tmp_path / "store")
+    stage, adapter = next(c for c in asked.trainings if len(c.lineage) == 1), tmp_path / "adapter"
+    adapter.mkdir()
+    store.write(stage, lambda folder: _copy(_adapter(adapter, 0, 8), folder))
+    assert [vllm.export(asked, store) for _ in range(2)] == [1, 0]
+    weights = store.root / "served" / stage.key / lora.WEIGHTS
+    written = weights.read_bytes()
+    weights.write_bytes(written[:-1] + bytes([written[-1] ^ 1]))
+    assert vllm.export(asked, store) == 1
+    assert weights.read_bytes() == written
+    (weights.parent / "manifest.json").unlink()  # exports had none once
+    assert [vllm.export(asked, store) for _ in range(2)] == [1, 0]
 
 
 def test_a_key_is_in_the_servers_environment_and_on_no_command_line(
