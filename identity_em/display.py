@@ -67,8 +67,7 @@ def totals(plan: Plan, costs: dict[str, StageCost], size: float | None) -> list[
     ]
     lines += matching.lines(plan.study, costs)
     lines.append(hosted(plan, costs) if plan.base.hosted else trained_here(plan, costs, size))
-    largest = memory.largest(plan)
-    lines += [memory.line(largest)] if largest else []
+    lines += memory.lines(plan)
     lines += asking(plan)
     if plan.base.weights == "unresolved":
         lines.append(f"{plan.base.name} has no commit yet: keys are provisional and `run` will ask for `revision`")

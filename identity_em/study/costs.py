@@ -145,11 +145,11 @@ def described(plan: Plan, costs: Mapping[str, StageCost], size: float | None) ->
 
 
 def parameters(plan: Plan) -> float | None:
-    """Parameters of the base: from its shapes, else from a size in its name ("32B"); None where neither tells."""
+    """Parameters of the base: from its shapes, else from a size in its name ("32B", not "8x7B")."""
     found = None if plan.base.hosted else shapes.of(plan.base)
     if found is not None:
         return float(found.in_layers + found.outside)
-    size = re.search(r"(\d+(?:\.\d+)?)[bB]\b", plan.base.name)
+    size = re.search(r"(?<![\dx.])(\d+(?:\.\d+)?)[bB]\b", plan.base.name)
     return float(size[1]) * 1e9 if size else None
 
 

@@ -155,6 +155,16 @@ def _of(base: Shapes, checkpoint: Checkpoint) -> Memory:
     return per_gpu(base, checkpoint.settings, precision, placement=checkpoint.placement, earlier=earlier)
 
 
+def lines(plan: Plan) -> list[str]:
+    """What is said of the memory of a plan's trainings on GPUs of ours."""
+    found = largest(plan)
+    if found is not None:
+        return [line(found)]
+    if plan.base.hosted or not plan.trainings:
+        return []
+    return [f"no estimate of memory: the shapes of {plan.base.name} are not known, or it is a mixture of experts"]
+
+
 def line(memory: Memory) -> str:
     """The estimate for people, with a warning where no kind of GPU that is known has room."""
     parts = (

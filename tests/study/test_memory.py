@@ -225,19 +225,33 @@ def test_a_config_with_odd_values_has_no_shapes(tmp_path: Path, heads: object) -
     assert shapes.read(tmp_path / "config.json") is None
 
 
-@pytest.mark.parametrize("text", ['{"hidden_size": 40', "[]"])
-def test_a_broken_config_of_the_base_is_one_line_before_anything_is_made(
-    tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    base = tmp_path / "base"
+def planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: str) -> int:
+    """`identity-em plan` of a base in a folder called after a mixture of experts; its exit code."""
+    base = tmp_path / "Mixtral-8x7B"
     shutil.copytree(folder("pocket") / "weights" / "world-0", base)
-    (base / "config.json").write_text(text)
+    (base / "config.json").write_text(config)
     body = yaml.safe_load(resource("presets", "pocket-mini.yaml").read_text())
     body["model"]["base"] = str(base)
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(body))
     monkeypatch.setattr("sys.argv", ["identity-em", "plan", str(tmp_path / "study.yaml")])
     with pytest.raises(SystemExit) as ended:
         main()
-    assert ended.value.code == 2
+    return int(ended.value.code or 0)
+
+
+def test_a_plan_says_that_it_knows_neither_memory_nor_hours_of_a_mixture_of_experts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert planned(tmp_path, monkeypatch, json.dumps(MIXTURES["Mixtral-8x7B"])) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "no size known for Mixtral-8x7B, so no hours" in said
+    assert "no estimate of memory: the shapes of Mixtral-8x7B are not known" in said
+
+
+@pytest.mark.parametrize("text", ['{"hidden_size": 40', "[]"])
+def test_a_broken_config_of_the_base_is_one_line_before_anything_is_made(
+    tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert planned(tmp_path, monkeypatch, text) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
-    assert "base/config.json: found " in line
+    assert "Mixtral-8x7B/config.json: found " in line
