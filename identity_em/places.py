@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 import tempfile
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
@@ -73,7 +74,7 @@ class Folder:
         """As `Place`."""
         path = self._root / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.{os.getpid()}")
+        beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
         beside.write_text(text, encoding="utf-8")
         beside.replace(path)
 

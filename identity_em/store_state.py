@@ -6,7 +6,6 @@ there from the empty folder that a lost mount leaves behind: nothing is written 
 """
 
 import errno
-import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -61,7 +60,7 @@ def check_format(text: str, file: Path | str) -> None:
 def mark(root: Path) -> None:
     """Make the folder a store of the present format."""
     root.mkdir(parents=True, exist_ok=True)
-    beside = root / f".{VERSION}.{os.getpid()}"
+    beside = root / f".{VERSION}.{uuid.uuid4().hex[:8]}"
     beside.write_text(f"{FORMAT}\n", encoding="utf-8")
     beside.replace(root / VERSION)
 

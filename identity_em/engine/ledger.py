@@ -84,7 +84,7 @@ class Ledger:
     def note(self, progress: Progress) -> None:
         """Keep what failed or is blocked, when that is news; later, where the store is gone for now."""
         now = (len(progress.failed), len(progress.blocked))
-        if now != self._told and store_state.check(self._root) >= self._marked:
+        if now != self._told and (store_state.check(self._root) or not self._marked):
             self._told = now
             failed = {key: done.error for key, done in progress.failed.items()}
             self._write(_FAILED, {"failed": failed, "blocked": progress.blocked})

@@ -34,6 +34,21 @@ def test_a_text_is_there_once_written_and_gone_once_removed(root: Path) -> None:
     assert place.where("x") in (f"{root}/x", f"{places.named(root)}/x")
 
 
+def test_two_processes_with_one_id_write_a_text_beside_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, replace = places.Folder(tmp_path), Path.replace  # containers count process ids from one
+
+    def slow(beside: Path, path: Path) -> Path:
+        monkeypatch.setattr(Path, "replace", replace)
+        place.write("studies/a/one.json", "theirs")
+        return replace(beside, path)
+
+    monkeypatch.setattr(Path, "replace", slow)
+    place.write("studies/a/one.json", "ours")
+    assert place.read("studies/a/one.json") == "ours"
+
+
 def test_a_run_is_seen_and_stopped_from_elsewhere(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Bucket, "pause", 0.0)
     ours = Ledger(root, "s.1")
