@@ -198,7 +198,7 @@ class Cluster:
         if sum(one >= self._each for one in there) < self._nodes:
             wanted = f"{self._each} for one training" + (f", on {self._nodes} nodes" if self._nodes > 1 else "")
             raise MissingEnvironment(
-                found=f"nodes with {', '.join(f'{one:g}' for one in there)} {self._kind}s", wanted=wanted,
+                found=f"nodes with {', '.join(f'{one:g}' for one in sorted(there))} {self._kind}s", wanted=wanted,
                 do="lower `gpus` or `nodes` in the study's settings, or add nodes",
             )  # fmt: skip
 
