@@ -1,7 +1,8 @@
 """One study from plan to report: preflight, run, table, report."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -165,11 +166,11 @@ def _run(
     return progress, cancelled
 
 
-def _cost(store: Store, progress: Progress, before: Mapping[str, float]) -> dict[str, float]:
+def _cost(store: Store, progress: Progress, before: defaultdict[str, float]) -> dict[str, float]:
     """What this run spent, on what it did not finish too."""
     hours = sum(progress.made.values()) / 3600
     after = till.by_artefact(store)
-    usd = sum(after.get(key, 0.0) - before.get(key, 0.0) for key in {*progress.made, *progress.failed})
+    usd = sum((after[key] - before[key] for key in {*progress.made, *progress.failed}), 0.0)
     return {"worker_hours": round(hours, 4), "usd": round(usd, 4)}
 
 

@@ -194,7 +194,7 @@ def by_use(plan: Plan, store: Store) -> tuple[dict[str, float], tuple[str, ...]]
         return {}, ()
     paid, uses = by_artefact(store), {"training": Checkpoint, "answers": Responses, "judges": Scores}
     keys = {use: {a.key for a in plan.artefacts if isinstance(a, kind)} for use, kind in uses.items()}
-    spent = {use: round(sum(paid[key] for key in wanted), 6) for use, wanted in keys.items()}
+    spent = {use: round(sum((paid[key] for key in wanted), 0.0), 6) for use, wanted in keys.items()}
     lines = {use: [_bought(store.root / FOLDER / f"{key}.jsonl") for key in wanted] for use, wanted in keys.items()}
     unknown = (use for use, files in lines.items() if any(o.usd is None for file in files for o in file.values()))
     return spent, tuple(unknown)
