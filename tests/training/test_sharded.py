@@ -90,7 +90,7 @@ def test_placements_are_no_settings_and_change_no_key() -> None:
 @pytest.mark.parametrize(
     ("odd", "said"),
     [
-        ({"gpus": 3}, "a step still takes 16 rows"), ({"gpus": 0}, "greater than or equal to 1"),
+        ({"gpus": 3}, "a step still takes 16 rows"), ({"gpus": 0}, "wanted at least 1"),
         ({"gpus": 2, "sharding": "ddp"}, "sharding: ddp"), ({"sharding": "fsdp2"}, "gpus: 2 or more"),
         ({"checkpoints": 15}, "a multiple of logging_steps"), ({"fsdp_version": 2}, "does not own"),
         ({"gpus": 2, "sharding": "fsdp2"}, "adamw_torch_8bit in every stage"),
