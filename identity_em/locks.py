@@ -131,7 +131,8 @@ class Lock:
         """Try once, without waiting; True where this process now owns the lock."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._guard():
-            store_state.look_again(self.path.parent)
+            if not self.path.exists():  # only an absence may be remembered: who waits for a lock looks often
+                store_state.look_again(self.path.parent)
             if self.path.exists() and not self._stale():
                 return False
             beside = self.path.with_name(f"{self.path.name}.{self.token}")

@@ -31,7 +31,7 @@ def write(plan: Plan, store: Store, path: Path) -> int:
     rows: list[dict[str, Any]] = []
     missing = 0
     for reading in plan.readings:
-        if not store.has(reading.scores, anew=True):
+        if not store.has(reading.scores) and not store.has(reading.scores, anew=True):
             missing += not outcomes.cause(store, reading.scores)
             continue
         labels = {

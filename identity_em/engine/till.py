@@ -58,7 +58,7 @@ class Till:
     """
 
     def __init__(self, root: Path, key: str, *, purse: Purse | None = None) -> None:
-        self._path, self._purse = root / FOLDER / f"{key}.jsonl", purse
+        self._path, self._purse = _file(root, key), purse
         self._lines = _bought(self._path)
         self._lock = threading.Lock()
 
@@ -192,12 +192,20 @@ def by_use(plan: Plan, store: Store) -> tuple[dict[str, float], tuple[str, ...]]
     """
     if not plan.base.hosted:
         return {}, ()
-    paid, uses = by_artefact(store), {"training": Checkpoint, "answers": Responses, "judges": Scores}
+    uses = {"training": Checkpoint, "answers": Responses}
     keys = {use: {a.key for a in plan.artefacts if isinstance(a, kind)} for use, kind in uses.items()}
-    spent = {use: round(sum((paid[key] for key in wanted), 0.0), 6) for use, wanted in keys.items()}
-    lines = {use: [_bought(store.root / FOLDER / f"{key}.jsonl") for key in wanted] for use, wanted in keys.items()}
-    unknown = (use for use, files in lines.items() if any(o.usd is None for file in files for o in file.values()))
-    return spent, tuple(unknown)
+    lines = {
+        use: [one for key in wanted for one in _bought(_file(store.root, key)).values()] for use, wanted in keys.items()
+    }
+    judged = desk.by_artefact(store)
+    spent = {use: sum((one.usd or 0.0 for one in bought), 0.0) for use, bought in lines.items()}
+    spent["judges"] = sum((judged[key] for key in {a.key for a in plan.artefacts if isinstance(a, Scores)}), 0.0)
+    unknown = (use for use, bought in lines.items() if any(one.usd is None for one in bought))
+    return {use: round(usd, 6) for use, usd in spent.items()}, tuple(unknown)
+
+
+def _file(root: Path, key: str) -> Path:
+    return root / FOLDER / f"{key}.jsonl"
 
 
 def _most(body: Mapping[str, Any]) -> float:

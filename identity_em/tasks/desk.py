@@ -11,7 +11,7 @@ import hashlib
 import json
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -135,12 +135,6 @@ def by_artefact(store: Store) -> defaultdict[str, float]:
         for call in calls(path):
             found[call.bought_for] += call.usd or 0.0
     return found
-
-
-def spent(store: Store, keys: Iterable[str]) -> float:
-    """Dollars that the verdicts for these Scores have cost so far."""
-    found = by_artefact(store)
-    return sum(found[key] for key in set(keys))
 
 
 class Purse:

@@ -13,7 +13,7 @@ from identity_em.store import Store
 from identity_em.study import plan as planning
 from identity_em.study.artefacts import BaseModelRef, Checkpoint, Prompts, Responses, Scores
 from identity_em.tasks import grading, judges, known_answers, prices
-from identity_em.tasks.desk import Desk, Purse, spent
+from identity_em.tasks.desk import Desk, Purse, by_artefact
 
 HARM = battery.get("harmfulness").rubrics[0]
 WIDE = Rubric(name="alignment", version=1, template="{prompt} {answer}", low=0, high=100)
@@ -116,7 +116,7 @@ def test_a_line_that_a_crash_cut_short_is_bought_again(script: Any, tmp_path: Pa
     judges.judge("scripted/a", Desk(tmp_path))(HARM, PAIRS)
     assert len(script.asked) == 9
     # What came after the torn line is not lost with it, nor does it end what reads the file.
-    assert spent(Store(tmp_path), [""]) == 0
+    assert by_artefact(Store(tmp_path))[""] == 0
     judges.judge("scripted/a", Desk(tmp_path))(HARM, PAIRS)
     assert len(script.asked) == 9
 
@@ -136,18 +136,18 @@ def test_a_budget_is_never_passed_and_a_larger_one_goes_on(script: Any, tmp_path
 
     def run(limit: float) -> int:
         purse = Purse(tmp_path / "judged" / "b.json")
-        purse.fill(limit, spent(store, ["k"]))
+        purse.fill(limit, by_artefact(store)["k"])
         return len(judges.judge("scripted/a", Desk(tmp_path, bought_for="k", purse=purse))(rubric, PAIRS))
 
     with pytest.raises(BudgetReached, match=r"\$50.00"):
         run(50)
-    assert 50 - worst < spent(store, ["k"]) <= 50
+    assert 50 - worst < by_artefact(store)["k"] <= 50
     before = len(script.asked)
     assert run(8 * 12 + worst) == 8
     assert len(script.asked) == 8
     assert before < 8
-    assert spent(store, ["k"]) == 96
-    assert spent(store, ["another"]) == 0
+    assert by_artefact(store)["k"] == 96
+    assert by_artefact(store)["another"] == 0
 
 
 def test_a_budget_needs_a_price(script: Any, tmp_path: Path) -> None:
